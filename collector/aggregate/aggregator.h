@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Events → processes, threads, descriptor lives, objects (sockets, files, pipes) and connections. The one state machine:
+// the collector runs it while it records, the viewer's model for traces that were not sealed, so they cannot differ.
+//
+// Events come in order per thread but only roughly in order between threads. The aggregator keeps what it is given
+// until Advance() says that nothing earlier will come, then applies it in order of time. Beginnings (socket, accept,
+// open) count from the return of the call, ends (close, dup2's target) from its entry, and a data call belongs to the
+// descriptor life that was there at its entry.
+
+#ifndef SOCKTALE_COLLECTOR_AGGREGATE_AGGREGATOR_H_
+#define SOCKTALE_COLLECTOR_AGGREGATE_AGGREGATOR_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "proto/event_view.h"
+#include "proto/trace.pb.h"
+
+namespace socktale {
+
+class Aggregator {
+ public:
+  Aggregator();
+  ~Aggregator();
+  Aggregator(Aggregator&&) noexcept;
+  Aggregator& operator=(Aggregator&&) noexcept;
+
+  // Takes the events of one encoded Run (the message's bytes, without tag and length). block: sequence number of the
+  // block of the trace file they stand in. Copies what it needs (not payload). kDataLoss where the bytes stop making
+  // sense; what came before is kept.
+  absl::Status Add(const RunView& run, uint64_t block);
+
+  // Applies what was added with a time before horizon_ns (ns since the trace began). UINT64_MAX: everything.
+  void Advance(uint64_t horizon_ns);
+
+  // The collector knows things that events do not say.
+  void ProcessEnded(uint32_t image, uint64_t end_ns);  // the process of this image is gone
+  void ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns);  // waitpid's word on CMD
+  void ThreadInCall(uint32_t image, uint32_t tid, Call call, int32_t fd, uint64_t since_ns);
+  void DropsOf(uint32_t image, uint64_t events);  // events this image could not record
+  void NotRecorded(uint32_t pid, const Image& image, const char* kind);  // an exec'd program the shim could not enter
+
+  // The tables as of the last Advance. end_ns: when the trace ended. Joins connections' ends; may be called repeatedly.
+  Tables Snapshot(uint64_t end_ns);
+
+  // For each connection of the last Snapshot, the blocks that hold its events, sorted.
+  std::vector<ConnectionBlocks> BlocksOfConnections() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_COLLECTOR_AGGREGATE_AGGREGATOR_H_

@@ -1,0 +1,1 @@
+#include "proto/event_view.h"

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes a .tale file: the header block, blocks of events as they come, tables, and at seal the index and the trailer.
+
+#ifndef SOCKTALE_PROTO_TRACE_FILE_WRITER_H_
+#define SOCKTALE_PROTO_TRACE_FILE_WRITER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/unique_fd.h"
+#include "proto/trace.pb.h"
+#include "proto/trace_file_format.h"
+
+namespace socktale {
+
+// What one block of events holds, for its header.
+struct EventBlockInfo {
+  uint64_t first_ns = 0;  // entry time of the earliest event, ns since the trace began
+  uint64_t last_ns = 0;   // return time of the latest
+  uint64_t event_count = 0;
+  std::vector<uint32_t> images;  // Run.image values in it, sorted, without duplicates
+};
+
+// One trace file being written. Each block reaches the file by one write; a failed or short write leaves the file cut
+// back to the end of its last whole block, and the error says so (kResourceExhausted: disk full or file size limit;
+// kUnavailable: anything else).
+class TraceFileWriter {
+ public:
+  // Creates `path` + kPartSuffix, mode 0600, and writes the header block. kAlreadyExists when `path` or the part file
+  // exists and `overwrite` is false.
+  static absl::StatusOr<TraceFileWriter> Create(const std::string& path, const TraceHeader& header, bool overwrite);
+
+  // Opens a part file left by a killed recorder, cuts it back to its last whole block and goes on behind it.
+  // path: without kPartSuffix.
+  static absl::StatusOr<TraceFileWriter> Resume(const std::string& path);
+
+  TraceFileWriter(TraceFileWriter&&) = default;
+  TraceFileWriter& operator=(TraceFileWriter&&) = default;
+
+  // Appends a block of events. events: an encoded `Events` message (i.e. concatenated `run` fields). compress: zstd -1,
+  // kept only when it is smaller. Returns the number of the block's first event.
+  absl::StatusOr<uint64_t> AppendEvents(absl::string_view events, const EventBlockInfo& info, bool compress);
+
+  // Appends a tables block; the last one in a file counts.
+  absl::Status AppendTables(const Tables& tables);
+
+  // Writes tables, index and trailer and renames the file to its final name. connections: for each connection the
+  // block sequence numbers that hold its events. No call may follow.
+  absl::Status Seal(const Tables& tables, const std::vector<ConnectionBlocks>& connections);
+
+  const std::string& path() const { return path_; }  // the final name
+  uint64_t bytes_written() const { return size_; }
+  uint64_t next_event() const { return next_event_; }        // number the next event will get
+  uint64_t next_sequence() const { return next_sequence_; }  // sequence number the next block will get
+
+  // The descriptor written to, for fork (a collector that goes on in the background keeps writing through it).
+  int fd() const { return fd_.get(); }
+
+ private:
+  TraceFileWriter() = default;
+  absl::Status AppendBlock(BlockHeader header, absl::string_view payload);
+
+  std::string path_;
+  UniqueFd fd_;
+  std::string marker_;
+  uint64_t size_ = 0;
+  uint64_t next_event_ = 1;
+  uint64_t next_sequence_ = 0;
+  std::vector<BlockEntry> entries_;  // one per block, by position
+  std::string scratch_;
+};
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_PROTO_TRACE_FILE_WRITER_H_

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A trace as the faces see it: tables, and events on demand. Prints nothing.
+
+#ifndef SOCKTALE_VIEWER_MODEL_TRACE_H_
+#define SOCKTALE_VIEWER_MODEL_TRACE_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "proto/event_view.h"
+#include "proto/trace.pb.h"
+#include "proto/trace_file_reader.h"
+
+namespace socktale {
+
+// An event with all that the tables know of its surroundings. Pointers live as long as the Trace; null: not known.
+struct TracedEvent {
+  uint64_t number = 0;  // the N of eN
+  const EventView* event = nullptr;  // valid during the callback only
+  const RunView* run = nullptr;
+  const Process* process = nullptr;
+  const DescriptorLife* life = nullptr;  // of event->fd at the call's entry (socket, accept: of the new descriptor)
+  const Object* object = nullptr;
+  const Connection* connection = nullptr;
+  bool from_client = false;  // with a connection: this end is its client (socketpair: the first end)
+};
+
+class Trace {
+ public:
+  // Opens a trace file. Uses its tables where they were written at the end, else aggregates its events.
+  static absl::StatusOr<Trace> Open(const std::string& path);
+
+  Trace(Trace&&) = default;
+  Trace& operator=(Trace&&) = default;
+
+  const TraceHeader& header() const { return reader_.header(); }
+  const Tables& tables() const { return *tables_; }
+  const TraceFileReader& file() const { return reader_; }
+
+  const Process* process(uint32_t id) const;
+  const Process* process_of_image(uint32_t image) const;
+  const DescriptorLife* life(uint32_t id) const;
+  const Object* object(uint32_t id) const;
+  const Connection* connection(uint32_t id) const;
+
+  // The life of number `fd` in `process` at `time_ns` (lives that ended at that very moment count); null: none known.
+  const DescriptorLife* LifeAt(uint32_t process, int32_t fd, uint64_t time_ns) const;
+
+  // Calls `visit` for every event, or for every event of one connection (reading only its blocks where the index tells
+  // them), in order of time (entry time; calls of one thread keep their order). `visit` returns false to stop.
+  // Damaged blocks are skipped; damage() of file() lists them.
+  absl::Status ForEachEvent(const std::function<bool(const TracedEvent&)>& visit);
+  absl::Status ForEachEventOf(const Connection& connection, const std::function<bool(const TracedEvent&)>& visit);
+
+  // Looks for events appended since Open or the last call (a trace being recorded) and visits those only.
+  absl::Status ForEachNewEvent(const std::function<bool(const TracedEvent&)>& visit);
+
+ private:
+  explicit Trace(TraceFileReader reader) : reader_(std::move(reader)) {}
+
+  TraceFileReader reader_;
+  std::unique_ptr<Tables> tables_;
+};
+
+// "curl[4242]", "api[512#2]".
+std::string ProcessLabel(const Process& process);
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_VIEWER_MODEL_TRACE_H_
