@@ -15,11 +15,11 @@
 
 namespace socktale {
 
-// Fields have the names, units and meaning of proto/event.proto. Every view points into the bytes given to Parse.
-struct EventView {
+// The fields that occur at most once. Apart from EventView, so that one assignment clears them all.
+struct EventFields {
   Call call = CALL_UNKNOWN;
   int32_t fd = 0;
-  uint64_t start_ns = 0;     // ns since the trace began: Run.base_ns is already added
+  uint64_t start_ns = 0;  // ns since the trace began: Run.base_ns is already added
   uint64_t duration_ns = 0;
   int64_t result = 0;
   uint32_t error = 0;
@@ -40,15 +40,10 @@ struct EventView {
   uint32_t level = 0;
   uint32_t option = 0;
   absl::string_view path;
-  absl::InlinedVector<int32_t, 4> passed;
-  absl::InlinedVector<absl::string_view, 1> datagrams;  // encoded Datagram messages
-  absl::InlinedVector<absl::string_view, 4> polled;     // encoded Polled messages
   int64_t timeout_ns = 0;
   uint32_t pid = 0;
   absl::string_view host;
   absl::string_view service;
-  absl::InlinedVector<absl::string_view, 1> answers;    // struct sockaddr
-  absl::InlinedVector<absl::string_view, 1> argv;
   DescriptorKind kind = DESCRIPTOR_KIND_UNKNOWN;
   AttachReason reason = ATTACH_REASON_UNKNOWN;
   uint32_t parent_pid = 0;
@@ -67,6 +62,15 @@ struct EventView {
   bool listening = false;
   bool close_on_exec = false;
   uint32_t status_flags = 0;
+};
+
+// Fields have the names, units and meaning of proto/event.proto. Every view points into the bytes given to Parse.
+struct EventView : EventFields {
+  absl::InlinedVector<int32_t, 4> passed;
+  absl::InlinedVector<absl::string_view, 1> datagrams;  // encoded Datagram messages
+  absl::InlinedVector<absl::string_view, 4> polled;     // encoded Polled messages
+  absl::InlinedVector<absl::string_view, 1> answers;    // struct sockaddr
+  absl::InlinedVector<absl::string_view, 1> argv;
 
   uint64_t end_ns() const { return start_ns + duration_ns; }  // return time
 };
