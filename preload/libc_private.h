@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Prototypes of what libc exports but its headers do not declare (or declare only under _FORTIFY_SOURCE), so that
+// preload/real.h can have a slot for every row of hooks.def, and the headers that declare the rest.
+
+#ifndef SOCKTALE_PRELOAD_LIBC_PRIVATE_H_
+#define SOCKTALE_PRELOAD_LIBC_PRIVATE_H_
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/sendfile.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+extern "C" {
+
+// The fortified forms: as the plain ones, with the size of the caller's buffer, which libc checks.
+ssize_t __read_chk(int fd, void* buf, size_t len, size_t buf_size);
+ssize_t __recv_chk(int fd, void* buf, size_t len, size_t buf_size, int flags);
+ssize_t __recvfrom_chk(int fd, void* __restrict buf, size_t len, size_t buf_size, int flags,
+                       struct sockaddr* __restrict address, socklen_t* __restrict address_len);
+int __poll_chk(struct pollfd* fds, nfds_t count, int timeout_ms, size_t fds_size);
+int __ppoll_chk(struct pollfd* fds, nfds_t count, const struct timespec* timeout, const sigset_t* mask,
+                size_t fds_size);
+int __open_2(const char* path, int flags);
+int __open64_2(const char* path, int flags);
+int __openat_2(int dir, const char* path, int flags);
+int __openat64_2(int dir, const char* path, int flags);
+
+// Aliases from before the names with two underscores became private to libc.
+int __close(int fd);
+int __dup2(int fd, int fd2);
+int __fcntl(int fd, int command, ...);
+int __open(const char* path, int flags, ...);
+int __open64(const char* path, int flags, ...);
+int __pipe(int fds[2]);
+ssize_t __read(int fd, void* buf, size_t len);
+ssize_t __write(int fd, const void* buf, size_t len);
+ssize_t __send(int fd, const void* buf, size_t len, int flags);
+int __connect(int fd, const struct sockaddr* address, socklen_t address_len);
+int __poll(struct pollfd* fds, nfds_t count, int timeout_ms);
+int __select(int count, fd_set* read, fd_set* write, fd_set* except, struct timeval* timeout);
+pid_t __fork(void);
+pid_t __vfork(void);
+
+}  // extern "C"
+
+#endif  // SOCKTALE_PRELOAD_LIBC_PRIVATE_H_
