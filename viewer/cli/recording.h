@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `run` and `collect` share: the options of a recording, the session they make of them, and the closing lines.
+
+#ifndef SOCKTALE_VIEWER_CLI_RECORDING_H_
+#define SOCKTALE_VIEWER_CLI_RECORDING_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "collector/session.h"
+#include "viewer/cli/common.h"
+
+namespace socktale {
+
+// The recording options, as typed. `-o` is CommonOptions::output.
+struct RecordingOptions {
+  std::string payload = "64M";   // --payload none|SIZE|full: bytes kept per descriptor and direction
+  std::string io = "sockets";    // --io sockets,pipes,files,all: whose reads and writes are kept
+  std::string on_full = "wait";  // --on-full wait|drop
+  std::string arena = "1G";      // --arena SIZE: most shared memory that may be used
+};
+
+// Makes the session's options of what was typed: finds the shim and the trace's path. command: empty for `collect`.
+// kInvalidArgument: an option makes no sense; kNotFound: the shim is not where it should be.
+absl::StatusOr<SessionOptions> MakeSessionOptions(const RecordingOptions& recording, const CommonOptions& common,
+                                                  const std::vector<std::string>& command);
+
+// Creates the session; a trace's name taken by another recorder in the meantime is replaced by the next free one.
+absl::StatusOr<std::unique_ptr<Session>> StartSession(const RecordingOptions& recording, const CommonOptions& common,
+                                                      const std::vector<std::string>& command);
+
+// The closing lines, each without "socktale: ": counts and name, what went wrong or is missing, what to do next.
+// program: what to call what was recorded ("curl"); empty for `collect`.
+std::vector<std::string> ClosingLines(const SessionSummary& summary, std::string_view program);
+
+// Salvages what killed recorders left behind and says so on stderr, one line for each trace.
+void RecoverAndTell(const CommonOptions& common);
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_VIEWER_CLI_RECORDING_H_
