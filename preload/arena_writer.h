@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes events into the calling thread's open chunk: reserve, encode in place, publish with one release store. No
+// lock, no allocation, no system call except when a chunk is full. Everything here may run in a signal handler.
+//
+//   EventHead head = call.Head(result);                      // fields 1 to 14 of Event
+//   EventWriter event(head, wire::kMaxNumberField * 2);      // room for what is written below
+//   if (event.ok()) {
+//     event.tail().Uint<field::event::kSocketId>(cookie);    // fields from 15 on, ascending
+//     event.tail().Uint<field::event::kDomain>(domain);
+//     event.Commit();
+//   }
+//
+// Between the constructor and Commit() the thread is *busy* at one nesting level: a signal handler that records in
+// between takes the next level, with a chunk of its own. Nothing that may block, be cancelled or jump away may stand
+// there: copy memory, nothing else. A handler that does jump out of a busy level is noticed by its stack frame later.
+
+#ifndef SOCKTALE_PRELOAD_ARENA_WRITER_H_
+#define SOCKTALE_PRELOAD_ARENA_WRITER_H_
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <atomic>
+
+#include "preload/abi/arena_abi.h"
+#include "preload/event_fields.h"
+#include "preload/wire.h"
+
+namespace socktale {
+
+// Bytes of the traced program, or of ours. data may be null when size is 0.
+struct ByteSpan {
+  const void* data = nullptr;
+  size_t size = 0;
+};
+
+// Bytes that stand in one or more places, as readv gives them. `size` bytes are taken from the front of `parts`;
+// the parts hold at least that many. The kernel must have proved these bytes readable.
+struct Payload {
+  const iovec* parts = nullptr;
+  size_t count = 0;
+  size_t size = 0;
+};
+
+// Fields 1 to 14 of Event (proto/event.proto says what each means). Zero or empty: the field is left out.
+struct EventHead {
+  uint32_t call = 0;  // field::Call
+  int32_t fd = 0;
+  uint64_t start_ns = 0;  // CLOCK_MONOTONIC
+  uint64_t end_ns = 0;    // CLOCK_MONOTONIC, not before start_ns
+  int64_t result = 0;
+  uint32_t error = 0;
+  Payload payload = {};  // what to keep
+  uint64_t moved = 0;    // bytes that moved; when more than payload.size, payload_size and EVENT_NOTE_CUT say so,
+                         // unless EVENT_NOTE_NOT_SEEN stands in notes already
+  uint64_t size = 0;
+  uint32_t flags = 0;
+  ByteSpan address = {};  // at most kMaxAddress bytes are kept
+  uint32_t notes = 0;     // EVENT_NOTE_MORE, _CUT (see moved) and _VFORK_CHILD are added by the writer
+  int32_t new_fd = 0;
+};
+
+inline constexpr size_t kMaxAddress = 128;  // sizeof(sockaddr_storage)
+
+// The most that `tail_room` may be: an event without payload always fits a chunk of the largest class.
+inline constexpr size_t kMaxTail = 60 << 10;
+
+class EventWriter {
+ public:
+  // Reserves room for the head, for `tail_room` bytes after it and for as much of the payload as the chunk holds, and
+  // writes the head. Takes a new chunk when the open one is too full, which may wait for the collector (arena_map.h).
+  // tail_room: the most bytes that tail() will be given, tags included; at most kMaxTail.
+  EventWriter(const EventHead& head, size_t tail_room);
+  EventWriter(const EventWriter&) = delete;
+  EventWriter& operator=(const EventWriter&) = delete;
+
+  // False: the event was dropped, and counted by its cause. tail() and Commit() must not be called then.
+  bool ok() const { return ok_; }
+
+  // For the fields from 15 on, in ascending order. (`pid` of a vfork child is added by Commit, after all others.)
+  wire::Writer& tail() { return writer_; }
+
+  // Publishes the event, then writes what was left of the payload as continuation events. Ends the busy section.
+  void Commit();
+
+ private:
+  bool Reserve(uint64_t start_ns, size_t need);
+
+  const EventHead& head_;
+  wire::Writer writer_;
+  uint8_t* frame_ = nullptr;   // where the event's tag stands
+  uint8_t* length_ = nullptr;  // where its length will stand
+  uint64_t generation_ = 0;    // of the fork that this event belongs to
+  size_t carried_ = 0;         // payload bytes written so far
+  uint32_t level_ = 0;
+  uint32_t ticket_ = 0;     // of the busy section: tells whether it was taken for abandoned
+  uint32_t vfork_pid_ = 0;  // not 0: this event belongs to that vfork child
+  bool ok_ = false;
+};
+
+// Writes an event that has nothing after its head.
+inline void WriteEvent(const EventHead& head) {
+  EventWriter event(head, 0);
+  if (event.ok()) event.Commit();
+}
+
+// ---- The calls in progress -------------------------------------------------------------------------------------
+
+// Notes in the thread's open chunk that it is inside `call` on `fd` since `start_ns`, or (LeaveCall) in none. Relaxed
+// stores; takes a chunk when the thread has none yet.
+void EnterCall(uint32_t call, int fd, uint64_t start_ns);
+void LeaveCall();
+
+// ---- Threads and processes -------------------------------------------------------------------------------------
+
+// What this image is to the arena; set by attach, once per image.
+struct ImageIdentity {
+  uint32_t slot = 0;   // index of the ProcessSlot
+  uint32_t image = 0;  // its number in the trace
+};
+
+// Makes the calling thread and, through the wipe page, all threads of this process writers of `identity`. generation:
+// greater than every one this process or its ancestors had.
+void BecomeWriter(const ImageIdentity& identity);
+
+// The image number this process writes as; 0 before the first attach. After a fork that no hook saw: the parent's,
+// until the first event.
+uint32_t CurrentImage();
+
+// True in a child made by fork that has not attached yet (its wipe page is empty): one load.
+bool ForkedSinceAttach();
+
+// Seals the chunks of the calling thread: before exec (the image ends) and _exit. What the thread records afterwards
+// (a failed exec) goes into new chunks.
+void SealThreadChunks();
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_PRELOAD_ARENA_WRITER_H_

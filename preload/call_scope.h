@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every hook does around the real call:
+//
+//   INTERPOSE int shutdown(int fd, int how) noexcept {        // noexcept only where libc's header has it
+//     CallScope call(Hook::shutdown, fd);                     // decides whether to record, notes the entry time
+//     const int result = call.Real(real.shutdown, fd, how);   // the program's call; the return time
+//     if (call.recording()) {
+//       EventHead head = call.Head(result);                   // call, fd, times, result, errno
+//       head.flags = static_cast<uint32_t>(how);
+//       call.Write(head);
+//     }
+//     return result;                                          // errno as libc left it
+//   }
+//
+// errno: nothing between Real() and the return changes it, because the shim calls the kernel with RawSyscall alone.
+// Nothing is held across Real(): the thread may be cancelled in it, jump out of it, or never come back. There are no
+// destructors with work to do, for they would not run then.
+// Caller's memory: read it only when the kernel has proved it readable (see KernelReadArguments), and only the bytes
+// that moved. Hooks are called in signal handlers: no malloc, stdio, locks, dlsym (poison.h, included last, sees to
+// it).
+
+#ifndef SOCKTALE_PRELOAD_CALL_SCOPE_H_
+#define SOCKTALE_PRELOAD_CALL_SCOPE_H_
+
+#include <errno.h>
+#include <stdint.h>
+
+#include "preload/abi/hook.h"
+#include "preload/arena_writer.h"
+#include "preload/attach.h"
+#include "preload/event_fields.h"
+#include "preload/fd_table.h"
+#include "preload/raw_syscall.h"
+#include "preload/real.h"
+
+#define INTERPOSE extern "C" __attribute__((visibility("default")))
+
+namespace socktale {
+
+inline constexpr uint32_t kCallOfHook[kHooks] = {
+#define HOOK(symbol, call) field::CALL_##call,
+#include "preload/abi/hooks.def"
+#undef HOOK
+};
+
+enum class Record {
+  kAlways,        // calls that make, close, name or wait for descriptors, and those that only sockets have
+  kByDescriptor,  // read, write and their like: only on descriptors whose data is recorded (--io)
+};
+
+class CallScope {
+ public:
+  // A call that works on no descriptor, or on several, or on one that need not be known first (close, dup2).
+  explicit CallScope(Hook hook) : hook_(hook) {
+    if (Recording() || Skipped()) Begin();
+  }
+
+  // A call on `fd`. A descriptor that the shim never saw made is looked at first (CALL_FOUND). `fd` may be invalid.
+  CallScope(Hook hook, int fd, Record record = Record::kAlways) : hook_(hook), fd_(fd) {
+    if (__builtin_expect(!Recording(), 0)) {
+      if (Skipped(fd, record)) Begin();
+      return;
+    }
+    uint8_t entry = fds::Get(fd);
+    if (__builtin_expect(entry == fds::kUnknown, 0)) entry = fds::Find(fd);
+    if (record == Record::kByDescriptor && !fds::RecordsData(entry)) return;
+    Begin();
+  }
+
+  // True: the hook has an event to write once the real call is back.
+  bool recording() const { return recording_; }
+  uint64_t start_ns() const { return start_ns_; }
+  uint64_t end_ns() const { return end_ns_; }
+  uint32_t call() const { return kCallOfHook[static_cast<uint32_t>(hook_)]; }
+  int fd() const { return fd_; }
+
+  // Calls libc's function with the program's arguments and notes the return time. slot: this hook's member of `real`.
+  template <typename Function, typename... Args>
+  auto Real(Function& slot, Args... args) {
+    const Function function = ResolvedReal(slot, hook_);
+    auto result = function(args...);
+    if (recording_) end_ns_ = Now();
+    return result;
+  }
+
+  // Fields 1 to 6: call, descriptor, times, result, and errno when the result is -1.
+  EventHead Head(int64_t result) const {
+    EventHead head;
+    head.call = call();
+    head.fd = fd_;
+    head.start_ns = start_ns_;
+    head.end_ns = end_ns_;
+    head.result = result;
+    if (result == -1) head.error = static_cast<uint32_t>(errno);
+    return head;
+  }
+
+  // Takes back the note that the thread is in this call. Write() does it; hooks that use EventWriter themselves call it
+  // before or after.
+  void Leave() const { LeaveCall(); }
+
+  // Writes an event without fields beyond the head.
+  void Write(const EventHead& head) const {
+    Leave();
+    WriteEvent(head);
+  }
+
+ private:
+  // The call went unrecorded because nothing is attached: counts it where that is owed. Returns true when the shim has
+  // attached meanwhile (never today).
+  bool Skipped() const {
+    CountUnrecorded();
+    return false;
+  }
+  bool Skipped(int fd, Record record) const {
+    if (record == Record::kAlways || fds::RecordsData(fds::Get(fd))) CountUnrecorded();
+    return false;
+  }
+
+  void Begin() {
+    recording_ = true;
+    start_ns_ = Now();
+    EnterCall(call(), fd_, start_ns_);
+  }
+
+  Hook hook_;
+  bool recording_ = false;
+  int fd_ = 0;
+  uint64_t start_ns_ = 0;
+  uint64_t end_ns_ = 0;
+};
+
+// Whether the kernel has read the memory that a call's arguments point to, as far as its outcome tells: a failed bind
+// or connect with one of these errors may have stopped before it looked. result: what the call returned; errno is
+// looked at when it is -1.
+inline bool KernelReadArguments(int64_t result) {
+  return result != -1 || (errno != EFAULT && errno != EBADF && errno != ENOTSOCK && errno != EINVAL);
+}
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_PRELOAD_CALL_SCOPE_H_
