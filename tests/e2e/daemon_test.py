@@ -9,6 +9,7 @@ import unittest
 
 from http_test import nginx_conf
 from scenario import Scenario, program
+from tale import end_address
 
 
 class DaemonTest(Scenario):
@@ -80,12 +81,12 @@ class DaemonTest(Scenario):
             return
         self.assertIn(b'background', words)
         conn, = self.tale.connections(port=port)
-        self.assertNotIn('pid', conn.get('client', {}))
-        truth = [(each.from_client, each.from_server) for each in self.wire.tcp_connections(port)] if self.wire else None
-        told = [self.tale.both_sides(conn)]
-        self._assert_said('told', told, 1, [b'GET /page.html'], [b'hello, world\n', b'<p>line 399</p>'])
-        if truth:
-            self.assert_same_conversations(told, truth)
+        self.assertEqual((conn['join'], conn['seen_from']), ('one_end', 'server'))
+        told = {end_address(conn, 'client'): self.tale.both_sides(conn)}
+        self.assert_said('told', told, 1, [b'GET /page.html'], [b'hello, world\n', b'<p>line 399</p>'])
+        if self.wire:
+            self.assert_same_conversations(told, {each.client: (each.from_client, each.from_server)
+                                                  for each in self.wire.tcp_connections(port)})
         self.assertEqual(self.tale.drops(), 0)
 
 

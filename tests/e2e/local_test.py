@@ -8,14 +8,14 @@ import socket
 import unittest
 
 from scenario import HERE, PYTHON, Scenario, program
-from tale import first_difference, joined
+from tale import end_address, first_difference, joined
 
 
 class LocalTest(Scenario):
 
     def assert_told(self, conn, client, server):
         """This connection's two sides are these bytes, both ends were recorded, nothing was dropped."""
-        self.assertTrue(joined(conn), f'only one end is told of: {conn}')
+        self.assertTrue(joined(conn), f'its two ends are not told of as one: {conn}')
         for name, truth in (('client', client), ('server', server)):
             self.assertIsNone(first_difference(self.tale.side(conn, name), truth), f'{name} of {conn}')
         self.assertEqual((conn['sent'], conn['recv']), (len(client), len(server)))
@@ -47,23 +47,23 @@ class LocalTest(Scenario):
             'clients': [[{'argv': [PYTHON, str(HERE / 'programs' / 'udp_client.py'), str(port), how],
                           'stdout': self.path(how)}] for how in ('connected', 'unconnected', 'last')],
         }, [port])
-        truth = {}  # the clients' ports → what they sent, what they received
+        truth = {}  # the client's address → what it sent, what it received
         for how in ('connected', 'unconnected', 'last'):
             client, sent, received = self.read(how).decode().split()
-            truth[int(client)] = tuple(bytes.fromhex(each.split(':')[1]) for each in (sent, received))
+            truth['127.0.0.1', int(client)] = tuple(bytes.fromhex(each.split(':')[1]) for each in (sent, received))
         if self.wire:
             wire = {client: [b'', b''] for client in truth}
             for each in self.wire.datagrams(port):
                 answer = each.source[1] == port
-                wire[each.destination[1] if answer else each.source[1]][answer] += b''.join(each.payloads)
+                wire[each.destination if answer else each.source][answer] += b''.join(each.payloads)
             self.assertEqual({client: tuple(sides) for client, sides in wire.items()}, truth)
         if self.tale:
-            told = self.tale.connections(port=port)
-            for conn in told:
+            told = {}
+            for conn in self.tale.connections(port=port):
                 self.assertEqual(conn['proto'], 'udp')
-                self.assertTrue(joined(conn), f'only one end is told of: {conn}')
-            self.assert_same_conversations(sorted(self.tale.both_sides(conn) for conn in told),
-                                           sorted(truth.values()))
+                self.assertTrue(joined(conn), f'its two ends are not told of as one: {conn}')
+                told[end_address(conn, 'client')] = self.tale.both_sides(conn)
+            self.assert_same_conversations(told, truth)
             self.assertEqual(self.tale.drops(), 0)
 
     def test_socketpair_between_parent_and_child(self):
@@ -76,7 +76,7 @@ class LocalTest(Scenario):
             self.assertEqual({'parent': hashlib.sha256(sides[0]).hexdigest(),
                               'child': hashlib.sha256(sides[1]).hexdigest()}, digests)
             self.assertEqual((conn['sent'], conn['recv']), (len(sides[0]), len(sides[1])))
-            self.assertTrue(joined(conn), f'only one end is told of: {conn}')
+            self.assertTrue(joined(conn), f'its two ends are not told of as one: {conn}')
             self.assertNotEqual(conn['client']['pid'], conn['server']['pid'], 'parent and child are the ends')
             self.assertEqual(self.tale.drops(), 0)
 

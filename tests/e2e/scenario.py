@@ -20,7 +20,7 @@ import tempfile
 import time
 import unittest
 
-from tale import Tale, first_difference, joined
+from tale import Tale, end_address, first_difference, joined
 from wire_capture import WireCapture
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -162,39 +162,40 @@ class Scenario(unittest.TestCase):
         """
         truth = None
         if self.wire:
-            wire = [conn for conn in self.wire.tcp_connections(port) if conn.established]
-            truth = sorted((conn.from_client, conn.from_server) for conn in wire)
-            self._assert_said('on the wire', truth, connections, client_said, server_said)
+            truth = {conn.client: (conn.from_client, conn.from_server)
+                     for conn in self.wire.tcp_connections(port) if conn.established}
+            self.assert_said('on the wire', truth, connections, client_said, server_said)
         if not self.tale:
             return
-        told = []
+        told = {}
         for conn in self.tale.connections(port=port):
             if conn['end'] == 'refused':
                 continue
-            self.assertTrue(joined(conn), f'only one end is told of: {conn}')
-            sides = self.tale.both_sides(conn)
-            self.assertEqual((conn['sent'], conn['recv']), (len(sides[0]), len(sides[1])), conn)
-            told.append(sides)
-        told.sort()
-        self._assert_said('told', told, connections, client_said, server_said)
+            self.assertTrue(joined(conn), f'its two ends are not told of as one: {conn}')
+            client = end_address(conn, 'client')
+            self.assertNotIn(client, told, 'one connection told of twice')
+            told[client] = self.tale.both_sides(conn)
+            self.assertEqual((conn['sent'], conn['recv']), tuple(map(len, told[client])), conn)
+        self.assert_said('told', told, connections, client_said, server_said)
         if truth is not None:
             self.assert_same_conversations(told, truth)
         self.assertEqual(self.tale.drops(), 0)
 
     def assert_same_conversations(self, told, truth):
-        """told, truth: sorted lists of (client's bytes, server's bytes)."""
-        self.assertEqual([tuple(map(len, each)) for each in told], [tuple(map(len, each)) for each in truth],
-                         '(bytes of client, of server) of each connection: told, exchanged')
-        for number, (mine, true) in enumerate(zip(told, truth)):
-            for side in (0, 1):
-                self.assertIsNone(first_difference(mine[side], true[side]),
-                                  f'connection {number}, {("client", "server")[side]}')
+        """told, truth: a client's address → (client's bytes, server's bytes)."""
+        self.assertEqual({client: tuple(map(len, sides)) for client, sides in told.items()},
+                         {client: tuple(map(len, sides)) for client, sides in truth.items()},
+                         'bytes of client and server by the client: first as told, second as exchanged')
+        for client in truth:
+            for side, name in enumerate(('client', 'server')):
+                self.assertIsNone(first_difference(told[client][side], truth[client][side]), f'{name} of {client}')
 
-    def _assert_said(self, where, conversations, connections, client_said, server_said):
+    def assert_said(self, where, conversations, connections, client_said, server_said):
+        """conversations: as in assert_same_conversations; the rest as in assert_told_right."""
         self.assertGreaterEqual(len(conversations), connections, f'connections {where}')
         for side, said in ((0, client_said), (1, server_said)):
             for words in said:
-                self.assertTrue(any(words in each[side] for each in conversations),
+                self.assertTrue(any(words in sides[side] for sides in conversations.values()),
                                 f'{words[:80]!r} is not {where}, {("client", "server")[side]}')
 
 

@@ -32,9 +32,9 @@ class Tale:
         """Connections to a port, or to a UNIX socket's path; of all kinds when neither is given."""
         found = [line for line in self.json('conns', self.trace)[0] if line['type'] == 'conn']
         if port is not None:
-            found = [conn for conn in found if conn.get('peer', {}).get('port') == port]
+            found = [conn for conn in found if end_address(conn, 'server')[1] == port]
         if path is not None:
-            found = [conn for conn in found if conn.get('peer', {}).get('path') == path]
+            found = [conn for conn in found if conn.get('path') == path]
         return found
 
     def side(self, conn, side):
@@ -49,8 +49,14 @@ class Tale:
 
 
 def joined(conn):
-    """Were both ends of this connection recorded?"""
-    return 'pid' in conn.get('client', {}) and 'pid' in conn.get('server', {})
+    """Were both ends of this connection recorded, and known to belong together?"""
+    return conn['join'] in ('addresses', 'pair', 'order') and all('pid' in conn[end] for end in ('client', 'server'))
+
+
+def end_address(conn, end):
+    """(ip, port) of the client's or the server's end; (None, None) where it is not told."""
+    address = conn.get(end, {}).get('addr', {})
+    return address.get('ip'), address.get('port')
 
 
 def first_difference(told, truth):
