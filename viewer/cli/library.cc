@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -347,6 +348,21 @@ absl::StatusOr<ResolvedTrace> ResolveTrace(const std::string& argument) {
     return ResolvedTrace{found, TraceName(found), UniqueFd()};
   }
   return NoSuchTrace(argument, entries);
+}
+
+absl::StatusOr<NamedTrace> OpenNamedTrace(const std::string& argument) {
+  ASSIGN_OR_RETURN(const ResolvedTrace resolved, ResolveTrace(argument));
+  absl::StatusOr<Trace> trace = Trace::Open(resolved.path);
+  if (trace.ok()) return NamedTrace{*std::move(trace), resolved.path, resolved.name};
+  if (absl::StrContains(trace.status().message(), resolved.name)) return trace.status();
+  return absl::Status(trace.status().code(), absl::StrCat(resolved.name, ": ", trace.status().message()));
+}
+
+bool IsBeingRecorded(const std::string& path) {
+  if (!absl::EndsWith(path, kPartSuffix)) return false;
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // The recorder holds the file's lock as long as it lives; ours goes with the descriptor.
+  return fd.valid() && flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 std::string TraceName(const std::string& path) {

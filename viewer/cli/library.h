@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "viewer/model/trace.h"
 
 namespace socktale {
 
@@ -50,6 +51,19 @@ absl::StatusOr<std::vector<LibraryEntry>> ListLibrary();
 
 // Finds the trace that `argument` means (empty: `@`). kNotFound says what was looked for and what to do instead.
 absl::StatusOr<ResolvedTrace> ResolveTrace(const std::string& argument);
+
+// A trace that was found and opened.
+struct NamedTrace {
+  Trace trace;
+  std::string path;
+  std::string name;
+};
+
+// ResolveTrace and Trace::Open; the message of an error names the trace.
+absl::StatusOr<NamedTrace> OpenNamedTrace(const std::string& argument);
+
+// Whether a living recorder is still writing this file.
+bool IsBeingRecorded(const std::string& path);
 
 // The trace's name for people: the file name without .tale and .part for a trace of the library, else the path.
 std::string TraceName(const std::string& path);

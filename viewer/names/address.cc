@@ -116,7 +116,7 @@ std::string DescribeAddress(absl::string_view sockaddr_bytes) {
   } else {
     return FormatAddress(sockaddr_bytes).value_or("?");
   }
-  if (ntohl(ipv4.s_addr) >> 24 == IN_LOOPBACKNET) return absl::StrCat("localhost:", ntohs(port));
+  if (ntohl(ipv4.s_addr) == INADDR_LOOPBACK) return absl::StrCat("localhost:", ntohs(port));
   if (ipv4.s_addr == INADDR_ANY) return absl::StrCat("*:", ntohs(port));
   return Ipv4(ipv4, port);
 }

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "viewer/cli/completeness.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "viewer/cli/format.h"
+#include "viewer/cli/library.h"
+
+namespace socktale {
+namespace {
+
+struct Stat {
+  const char* name;
+  Severity severity;
+  const char* words;
+};
+
+constexpr Severity error = Severity::kError;
+constexpr Severity warning = Severity::kWarning;
+constexpr Severity note = Severity::kNote;
+
+constexpr Stat kStats[] = {
+#define STAT(name, severity, words) {#name, severity, words},
+#include "proto/stats.def"
+#undef STAT
+};
+
+const Stat* FindStat(std::string_view kind) {
+  for (const Stat& stat : kStats) {
+    if (kind == stat.name) return &stat;
+  }
+  return nullptr;
+}
+
+absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
+
+// The words of these begin with "is" or a verb in mind: their subject is a program or a process, not a number.
+bool SpeaksOfProgram(std::string_view kind) {
+  for (const char* name : {"static", "go", "setuid", "other_libc", "io_uring", "not_attached", "environment_cleared"}) {
+    if (kind == name) return true;
+  }
+  return false;
+}
+
+std::string Seconds(uint64_t ns) { return absl::StrFormat("%.1f", static_cast<double>(ns) / 1e9); }
+
+// Events whose blocks are gone between two that are there.
+uint64_t EventsMissingAfter(const Trace& trace, uint64_t offset) {
+  uint64_t expected = 1;
+  for (const BlockEntry& block : trace.file().blocks()) {
+    if (block.kind() != BLOCK_KIND_EVENTS) continue;
+    if (block.offset() > offset) return block.first_event() > expected ? block.first_event() - expected : 0;
+    expected = block.first_event() + block.event_count();
+  }
+  return 0;
+}
+
+std::string DamageInWords(const Trace& trace, const DamagedRange& range) {
+  const uint64_t events = EventsMissingAfter(trace, range.offset);
+  const std::string what = events > 0 ? CountOf(events, "event") : FormatSize(range.size);
+  if (range.before_ns == 0)
+    return absl::StrCat(what, " unreadable after +", Seconds(range.after_ns), " s (", range.what, ")");
+  return absl::StrCat(what, " unreadable at ", Seconds(range.after_ns), "-", Seconds(range.before_ns), " s (",
+                      range.what, ")");
+}
+
+}  // namespace
+
+Severity SeverityOf(std::string_view kind) {
+  const Stat* stat = FindStat(kind);
+  return stat != nullptr ? stat->severity : Severity::kWarning;
+}
+
+std::string MissingInWords(const Missing& row, const Process* process) {
+  const Stat* stat = FindStat(row.kind());
+  const std::string words = stat != nullptr ? stat->words : row.kind();
+  const std::string detail = Printable(row.detail());
+  if (!SpeaksOfProgram(row.kind())) {
+    std::string text = absl::StrCat(FormatCount(row.count()), " ", words);
+    if (process != nullptr) text = absl::StrCat(ProcessLabel(*process), ": ", text);
+    return detail.empty() ? text : absl::StrCat(text, ": ", detail);
+  }
+  const std::string times = row.count() > 1 ? absl::StrCat(" ×", row.count()) : "";
+  if (row.kind() == "not_attached" || row.kind() == "environment_cleared") {
+    const std::string subject = process != nullptr ? ProcessLabel(*process) : "a process";
+    return absl::StrCat(subject, times, ": ", words, detail.empty() ? "" : ": ", detail);
+  }
+  const std::string subject = !detail.empty() ? detail : process != nullptr ? ProcessLabel(*process) : "a program";
+  return absl::StrCat(subject, times, ": ", words);
+}
+
+std::vector<const Missing*> MissingBySeverity(const Trace& trace) {
+  std::vector<const Missing*> rows;
+  for (const Missing& row : trace.tables().missing()) rows.push_back(&row);
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const Missing* a, const Missing* b) { return SeverityOf(a->kind()) > SeverityOf(b->kind()); });
+  return rows;
+}
+
+std::vector<std::string> FileInWords(const Trace& trace, std::string_view name, std::string_view path) {
+  std::vector<std::string> lines;
+  const TraceFileReader& file = trace.file();
+  uint64_t open = 0;
+  for (const Connection& connection : trace.tables().connection()) open += connection.end() == CONNECTION_END_OPEN;
+  const std::string no_end =
+      open == 0 ? "" : absl::StrCat("; ", CountOf(open, "connection"), open == 1 ? " has no end" : " have no end");
+  const std::string at = absl::StrCat("+", Seconds(file.end_ns()), " s");
+  if (!file.sealed() && IsBeingRecorded(std::string(path))) {
+    lines.push_back(absl::StrCat(Absl(name), " is being recorded; this is what there was at ", at));
+  } else if (trace.tables().recovered()) {
+    lines.push_back(absl::StrCat(Absl(name), " was cut off at ", at, " (recorder killed)", no_end));
+  } else if (!file.sealed()) {
+    const std::string bytes = file.readable_size() < file.file_size()
+                                  ? absl::StrFormat(" (byte %d of %d)", file.readable_size(), file.file_size())
+                                  : "";
+    lines.push_back(absl::StrCat(Absl(name), " was cut off at ", at, bytes, no_end));
+  }
+  for (const DamagedRange& range : file.damage()) {
+    // The end of a cut file is told above.
+    if (!file.sealed() && range.offset >= file.readable_size()) continue;
+    lines.push_back(DamageInWords(trace, range));
+  }
+  return lines;
+}
+
+std::vector<std::string> WhatIsMissing(const Trace& trace, std::string_view name, std::string_view path) {
+  std::vector<std::string> lines = FileInWords(trace, name, path);
+  const std::vector<const Missing*> rows = MissingBySeverity(trace);
+  for (const Missing* row : rows) {
+    if (SeverityOf(row->kind()) == Severity::kNote) break;
+    if (!lines.empty() && row->kind() == "cut_off") continue;  // said above
+    const size_t more = rows.size() - 1;
+    lines.push_back(absl::StrCat(MissingInWords(*row, trace.process(row->process())),
+                                 more > 0 ? absl::StrCat(" (+", more, " more: socktale info)") : ""));
+    break;
+  }
+  return lines;
+}
+
+}  // namespace socktale

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "viewer/cli/show.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "viewer/cli/completeness.h"
+#include "viewer/cli/event_json.h"
+#include "viewer/cli/event_line.h"
+#include "viewer/cli/library.h"
+#include "viewer/names/calls.h"
+
+namespace socktale {
+namespace {
+
+// How long to wait before looking for more in a trace that grows.
+constexpr int kLivePollMs = 100;
+
+// Prints events in the order in which their calls returned, each with its whole payload. They come in the order of
+// their entry, so one can be printed when a later one was entered after it had returned: no more than one event per
+// thread waits here.
+class ShowPrinter {
+ public:
+  ShowPrinter(const ShowOptions& options, const CommonOptions& common, const TraceHeader& header, Output& output)
+      : common_(common),
+        output_(output),
+        line_options_{options.payload_bytes.value_or(EventLineOptions().payload_bytes), options.hex},
+        payload_bytes_(common.json ? options.payload_bytes.value_or(SIZE_MAX) : line_options_.payload_bytes),
+        format_(line_options_, TimeFormat(common.time, header.start_wall_ns(), 4)) {}
+
+  // Returns false when no more are wanted.
+  bool Take(const TracedEvent& traced) {
+    const EventView& event = *traced.event;
+    const Thread thread{traced.run->image, traced.run->tid, traced.run->thread_start_ns, traced.run->level};
+    if (event.continuation > 0) {
+      Continue(thread, event);
+      return !done();
+    }
+    Print(event.start_ns);
+    split_.erase(thread);
+    if (done() || event.start_ns > common_.to_ns) return false;
+    if (event.end_ns() < common_.from_ns) return true;
+    const Key key{event.end_ns(), traced.number};
+    Waiting& waiting = waiting_[key];
+    if (common_.json) {
+      waiting.json = EventJson(traced);
+    } else {
+      waiting.line = DescribeEvent(traced, line_options_, output_.look().unicode);
+    }
+    waiting.payload = std::string(event.payload.substr(0, payload_bytes_));
+    waiting.payload_size = event.payload_size;
+    if ((event.notes & EVENT_NOTE_MORE) != 0) split_[thread] = key;
+    return true;
+  }
+
+  // Prints what still waits.
+  void Finish() { Print(UINT64_MAX); }
+
+  bool done() const { return output_.done() || (common_.limit > 0 && printed_ >= common_.limit); }
+  uint64_t printed() const { return printed_; }
+
+ private:
+  using Key = std::pair<uint64_t, uint64_t>;                          // return time, number of the event
+  using Thread = std::tuple<uint32_t, uint32_t, uint64_t, uint32_t>;  // image, tid, thread's start, level
+
+  struct Waiting {
+    EventLine line;
+    Json json;
+    std::string payload;
+    uint64_t payload_size = 0;
+  };
+
+  void Continue(const Thread& thread, const EventView& event) {
+    const auto split = split_.find(thread);
+    if (split == split_.end()) return;  // its beginning is before --from, or was dropped
+    const auto waiting = waiting_.find(split->second);
+    if (waiting == waiting_.end()) return;
+    std::string& payload = waiting->second.payload;
+    // Only what follows without a hole.
+    if (payload.size() == event.continuation && payload.size() < payload_bytes_) {
+      payload.append(event.payload.data(), std::min(event.payload.size(), payload_bytes_ - payload.size()));
+    }
+    if ((event.notes & EVENT_NOTE_MORE) == 0) split_.erase(split);
+  }
+
+  // Prints what had returned before `before_ns`.
+  void Print(uint64_t before_ns) {
+    while (!waiting_.empty() && !done() && (before_ns == UINT64_MAX || waiting_.begin()->first.first < before_ns)) {
+      Waiting& waiting = waiting_.begin()->second;
+      if (common_.json) {
+        if (waiting.payload_size > 0) AddPayload(waiting.json, waiting.payload, waiting.payload_size);
+        WriteJson(output_, waiting.json);
+      } else {
+        waiting.line.payload = std::move(waiting.payload);
+        output_.Line(format_.Format(waiting.line, output_));
+      }
+      ++printed_;
+      waiting_.erase(waiting_.begin());
+    }
+  }
+
+  const CommonOptions& common_;
+  Output& output_;
+  const EventLineOptions line_options_;
+  const size_t payload_bytes_;
+  EventLineFormat format_;
+  std::map<Key, Waiting> waiting_;
+  absl::flat_hash_map<Thread, Key> split_;  // events whose payload goes on
+  uint64_t printed_ = 0;
+};
+
+// Calls that had not returned when the trace ended.
+void PrintCallsInProgress(const Trace& trace, const CommonOptions& common, Output& output) {
+  TimeFormat since(TimeForm::kSinceStart, 0, 4);
+  for (const socktale::Thread& thread : trace.tables().thread()) {
+    if (thread.in_call() == CALL_UNKNOWN) continue;
+    const Process* process = trace.process(thread.process());
+    if (common.json) {
+      Json object = {{"type", "in_call"},
+                     {"tid", thread.tid()},
+                     {"call", CallName(thread.in_call())},
+                     {"fd", thread.in_fd()},
+                     {"t_ns", thread.in_since_ns()}};
+      if (process != nullptr) object["pid"] = process->pid();
+      WriteJson(output, object);
+      continue;
+    }
+    output.Line(output.Paint(
+        Style::kRemark,
+        absl::StrCat(process != nullptr ? ProcessLabel(*process) : "", " is still in ", CallName(thread.in_call()), "(",
+                     thread.in_fd(), ") since ", since.Format(thread.in_since_ns()))));
+  }
+}
+
+// Reads on while the trace grows, until it is sealed, its recorder is gone, or nobody reads us.
+absl::Status FollowGrowth(Trace& trace, const std::string& path, ShowPrinter& printer, Output& output) {
+  while (!trace.file().sealed() && !printer.done()) {
+    const bool recorded = IsBeingRecorded(path);  // asked first: what its last act wrote is then still read
+    RETURN_IF_ERROR(trace.ForEachNewEvent([&printer](const TracedEvent& event) { return printer.Take(event); }));
+    printer.Finish();
+    output.Flush();
+    if (!recorded) break;
+    poll(nullptr, 0, kLivePollMs);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Print(Trace& trace, const std::string& path, const ShowOptions& options, const CommonOptions& common,
+                   Output& output) {
+  if (common.json) WriteJson(output, TraceJson(trace));
+  ShowPrinter printer(options, common, trace.header(), output);
+  RETURN_IF_ERROR(trace.ForEachEvent([&printer](const TracedEvent& event) { return printer.Take(event); }));
+  printer.Finish();
+  if (options.live) {
+    output.Flush();
+    RETURN_IF_ERROR(FollowGrowth(trace, path, printer, output));
+  }
+  if (!printer.done() && common.to_ns == UINT64_MAX) PrintCallsInProgress(trace, common, output);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status PrintShow(Trace& trace, const ShowOptions& options, const CommonOptions& common, Output& output) {
+  return Print(trace, "", options, common, output);
+}
+
+int RunShow(const ShowOptions& options, const CommonOptions& common) {
+  absl::StatusOr<NamedTrace> opened = OpenNamedTrace(common.trace);
+  if (!opened.ok()) return Trouble(opened.status());
+  for (const std::string& line : WhatIsMissing(opened->trace, opened->name, opened->path)) Remark(common, line);
+  absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common, !options.live);
+  if (!output.ok()) return Trouble(output.status());
+  const absl::Status printed = Print(opened->trace, opened->path, options, common, **output);
+  const absl::Status closed = (*output)->Close();
+  if (!printed.ok()) return Trouble(printed);
+  if (!closed.ok()) return Trouble(closed);
+  return kExitDone;
+}
+
+}  // namespace socktale
