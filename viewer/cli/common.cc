@@ -3,16 +3,12 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <limits>
 #include <numeric>
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
-#include "viewer/cli/library.h"
 
 namespace socktale {
 namespace {
@@ -59,15 +55,6 @@ int Trouble(std::string_view message) {
 
 void Remark(const CommonOptions& common, std::string_view message) {
   if (!common.quiet) Trouble(message);
-}
-
-absl::StatusOr<Trace> OpenTrace(const CommonOptions& common) {
-  ASSIGN_OR_RETURN(const ResolvedTrace resolved, ResolveTrace(common.trace));
-  absl::StatusOr<Trace> trace = Trace::Open(resolved.path);
-  if (!trace.ok() && !absl::StrContains(trace.status().message(), resolved.name)) {
-    return absl::Status(trace.status().code(), absl::StrCat(resolved.name, ": ", trace.status().message()));
-  }
-  return trace;
 }
 
 absl::StatusOr<uint64_t> ParseTime(std::string_view text) {

@@ -16,7 +16,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "viewer/model/trace.h"
 
 namespace socktale {
 
@@ -59,9 +58,6 @@ int Trouble(std::string_view message);
 
 // Says something about the results on stderr ("socktale: …"), unless -q.
 void Remark(const CommonOptions& common, std::string_view message);
-
-// Finds (library.h) and opens common.trace. The message of an error names the trace.
-absl::StatusOr<Trace> OpenTrace(const CommonOptions& common);
 
 // Reads a point in time as users write it: "12.5" or "+12.5" (seconds since the trace began), with a unit "83us",
 // "249ms", "4.1s", "2m". Returns ns. kInvalidArgument with what was expected.

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "viewer/cli/common.h"
+#include "viewer/cli/library.h"
 #include "viewer/cli/output.h"
 
 namespace socktale {
@@ -21,7 +22,8 @@ struct ConnsOptions {
 int RunConns(const ConnsOptions& options, const CommonOptions& common);
 
 // What RunConns prints, of a trace that is open.
-absl::Status PrintConns(const Trace& trace, const ConnsOptions& options, const CommonOptions& common, Output& output);
+absl::Status PrintConns(const NamedTrace& trace, const ConnsOptions& options, const CommonOptions& common,
+                        Output& output);
 
 }  // namespace socktale
 

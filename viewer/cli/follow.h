@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "viewer/cli/common.h"
+#include "viewer/cli/library.h"
 #include "viewer/cli/output.h"
 
 namespace socktale {
@@ -29,7 +30,7 @@ struct FollowOptions {
 int RunFollow(const FollowOptions& options, const CommonOptions& common);
 
 // What RunFollow prints, of a trace that is open. kNotFound: no such connection; the message says which there are.
-absl::Status PrintFollow(Trace& trace, const FollowOptions& options, const CommonOptions& common, Output& output);
+absl::Status PrintFollow(NamedTrace& trace, const FollowOptions& options, const CommonOptions& common, Output& output);
 
 }  // namespace socktale
 

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viewer/cli/format.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stddef.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 
 #include <algorithm>
@@ -215,44 +211,6 @@ bool IsPrintableText(std::string_view bytes, bool partial_end) {
 }
 
 std::string Printable(std::string_view bytes) { return Escape(bytes, false); }
-
-std::string AddressInWords(std::string_view sockaddr_bytes) {
-  sa_family_t family = AF_UNSPEC;
-  if (sockaddr_bytes.size() < sizeof(family)) return "-";
-  memcpy(&family, sockaddr_bytes.data(), sizeof(family));
-  if (family == AF_INET && sockaddr_bytes.size() >= offsetof(sockaddr_in, sin_zero)) {
-    sockaddr_in address{};
-    memcpy(&address, sockaddr_bytes.data(), offsetof(sockaddr_in, sin_zero));
-    const uint32_t host = ntohl(address.sin_addr.s_addr);
-    char text[INET_ADDRSTRLEN] = "";
-    inet_ntop(AF_INET, &address.sin_addr, text, sizeof(text));
-    const char* words = host == INADDR_LOOPBACK ? "localhost" : host == INADDR_ANY ? "*" : text;
-    return absl::StrCat(words, ":", ntohs(address.sin_port));
-  }
-  if (family == AF_INET6 && sockaddr_bytes.size() >= offsetof(sockaddr_in6, sin6_scope_id)) {
-    sockaddr_in6 address{};
-    memcpy(&address, sockaddr_bytes.data(), std::min(sockaddr_bytes.size(), sizeof(address)));
-    const uint16_t port = ntohs(address.sin6_port);
-    if (IN6_IS_ADDR_LOOPBACK(&address.sin6_addr)) return absl::StrCat("localhost:", port);
-    if (IN6_IS_ADDR_UNSPECIFIED(&address.sin6_addr)) return absl::StrCat("*:", port);
-    char text[INET6_ADDRSTRLEN] = "";
-    if (IN6_IS_ADDR_V4MAPPED(&address.sin6_addr)) {
-      inet_ntop(AF_INET, &address.sin6_addr.s6_addr[12], text, sizeof(text));
-      return absl::StrCat(strcmp(text, "127.0.0.1") == 0 ? "localhost" : text, ":", port);
-    }
-    inet_ntop(AF_INET6, &address.sin6_addr, text, sizeof(text));
-    if (address.sin6_scope_id != 0) return absl::StrCat("[", text, "%", address.sin6_scope_id, "]:", port);
-    return absl::StrCat("[", text, "]:", port);
-  }
-  if (family == AF_UNIX) {
-    std::string_view path = sockaddr_bytes.substr(offsetof(sockaddr_un, sun_path));
-    if (path.empty()) return "-";  // a socket without a name
-    if (path.front() == '\0') return absl::StrCat("@", Printable(path.substr(1)));
-    return Printable(path.substr(0, path.find('\0')));
-  }
-  if (family == AF_UNSPEC) return "-";
-  return absl::StrCat("family ", family);
-}
 
 std::string ProtocolName(const Connection& connection) {
   const uint32_t type = connection.type() & 0xf;  // SOCK_TYPE_MASK

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Numbers, times, payload and addresses as people read them.
+// Numbers, times and payload as people read them. (Addresses: viewer/names/address.h.)
 
 #ifndef SOCKTALE_VIEWER_CLI_FORMAT_H_
 #define SOCKTALE_VIEWER_CLI_FORMAT_H_
@@ -63,10 +63,6 @@ bool IsPrintableText(std::string_view bytes, bool partial_end = true);
 
 // Text that is safe on a terminal: control characters and bytes that are no UTF-8 become \x1b and the like.
 std::string Printable(std::string_view bytes);
-
-// An address in words: "localhost:8080", "10.0.0.7:5432", "[2001:db8::1]:443", "/run/db.sock", "@name", "*:8080" (any).
-// sockaddr_bytes: a struct sockaddr as recorded; "-" when there is none.
-std::string AddressInWords(std::string_view sockaddr_bytes);
 
 // "tcp", "udp", "unix", "unix dgram", "netlink" …
 std::string ProtocolName(const Connection& connection);

@@ -23,8 +23,7 @@ std::string String(std::string_view bytes) { return std::string(bytes); }
 }  // namespace
 
 void WriteJson(Output& output, const Json& object) {
-  output.Write(object.dump(-1, ' ', false, Json::error_handler_t::replace));
-  output.Write("\n");
+  output.WriteBytes(object.dump(-1, ' ', !output.look().unicode, Json::error_handler_t::replace) + "\n");
 }
 
 Json TraceJson(const Trace& trace) {

@@ -77,6 +77,13 @@ size_t NextWidth(std::string_view text, size_t& position) {
   return IsCombining(c) ? 0 : IsWide(c) ? 2 : 1;
 }
 
+// Every sign of ours that is not ASCII, and what stands for it.
+constexpr struct {
+  std::string_view sign;
+  char ascii;
+} kSigns[] = {{"→", '>'}, {"←", '<'}, {"⇄", '='}, {"─", '-'}, {"│", '|'}, {"┊", ':'}, {"░", '#'}, {"✗", 'x'},
+              {"⚠", '!'}, {"·", '-'}, {"…", '~'}, {"µ", 'u'}, {"×", 'x'}, {"–", '-'}, {"▸", '>'}};
+
 // The palette's nearest colours: vermillion, blue, magenta, grey.
 const char* ColorOf(Style style) {
   switch (style) {
@@ -150,7 +157,12 @@ absl::StatusOr<std::unique_ptr<Output>> Output::Open(const CommonOptions& common
 
 Output::~Output() { Close().IgnoreError(); }
 
-void Output::Write(std::string_view bytes) {
+void Output::Write(std::string_view text) {
+  const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  WriteBytes(look_.unicode || ascii ? text : ToAscii(text));
+}
+
+void Output::WriteBytes(std::string_view bytes) {
   if (text_ != nullptr) {
     text_->append(bytes);
     return;
@@ -234,6 +246,23 @@ void Output::WriteOut(std::string_view bytes) {
       status_ = absl::ErrnoToStatus(error, absl::StrCat("cannot write ", name_));
     }
   }
+}
+
+std::string ToAscii(std::string_view text) {
+  std::string ascii;
+  for (size_t position = 0; position < text.size();) {
+    const size_t start = position;
+    const size_t width = NextWidth(text, position);
+    const std::string_view sign = text.substr(start, position - start);
+    if (static_cast<unsigned char>(sign.front()) < 0x80) {
+      ascii.append(sign);
+      continue;
+    }
+    const auto* known =
+        std::find_if(std::begin(kSigns), std::end(kSigns), [&](const auto& s) { return s.sign == sign; });
+    ascii.append(width, known == std::end(kSigns) ? '?' : known->ascii);
+  }
+  return ascii;
 }
 
 size_t DisplayWidth(std::string_view text) {

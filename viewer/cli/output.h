@@ -55,8 +55,10 @@ class Output {
   Output& operator=(const Output&) = delete;
   ~Output();
 
-  void Write(std::string_view bytes);
-  void Line(std::string_view text);  // with '\n'; spaces at its end are left out
+  // Text in UTF-8; where only ASCII can be shown, as ToAscii makes it.
+  void Write(std::string_view text);
+  void Line(std::string_view text);         // with '\n'; spaces at its end are left out
+  void WriteBytes(std::string_view bytes);  // as they are
   void Flush();
 
   // Writes what is left and waits for the pager. The first error of writing, with the file's name.
@@ -95,6 +97,10 @@ class Output {
   bool gone_ = false;
   absl::Status status_;
 };
+
+// Our signs as ASCII of the same width, "→" ">", "…" "~", "µ" "u"; every other character as "?" for each of its
+// columns.
+std::string ToAscii(std::string_view text);
 
 // How many columns of a terminal UTF-8 text takes. Colour sequences take none.
 size_t DisplayWidth(std::string_view text);
