@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What kind of program an exec is about to start: decides whether its environment may carry the shim. A library of the
+// wrong class would make ld.so speak on the program's stderr, another libc might refuse to start at all.
+
+#ifndef SOCKTALE_PRELOAD_HOOKS_EXEC_TARGET_H_
+#define SOCKTALE_PRELOAD_HOOKS_EXEC_TARGET_H_
+
+namespace socktale {
+
+enum class ExecTarget {
+  kLoadable,  // dynamic, this machine and class, glibc's loader: give it the shim. Also what cannot be read or found:
+              // then nothing is known against it, and mostly the exec fails
+  kDeaf,  // static, or set-user-id for this user: it does not load the shim, and hands the environment on as it got it
+  kHostile,  // another class or machine, or another libc's loader: the shim's name must not reach its loader
+};
+
+// The program that execve(path) would start, through up to four levels of `#!`.
+// directory: as for openat(); path: readable, NUL-terminated, as given to the call.
+ExecTarget InspectTarget(int directory, const char* path);
+
+// As execvp(name) would find it: along PATH of this process's environment if name has no slash.
+ExecTarget InspectTargetOnPath(const char* name);
+
+// Whether this process may read `path`, as its effective user.
+bool FileIsReadable(const char* path);
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_PRELOAD_HOOKS_EXEC_TARGET_H_

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Is memory that the program passed to a call readable? Most hooks need not ask: they copy what the kernel has just
+// read or written. Those that must read arguments *before* the kernel saw them (exec's strings, select's sets) ask
+// here, so that a bad pointer gets its EFAULT from the call and never a crash from us.
+
+#ifndef SOCKTALE_PRELOAD_READABLE_H_
+#define SOCKTALE_PRELOAD_READABLE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace socktale {
+
+// Remembers the pages it found readable, so that arguments next to one another cost one question.
+struct ReadablePages {
+  // Whether [begin, begin + size) can be read now. One system call per page not asked about lately.
+  bool Range(const void* begin, size_t size);
+
+  // Length of the string at s, without its NUL; `limit` if there is none before. -1 if it runs into unreadable memory.
+  ptrdiff_t String(const char* s, size_t limit);
+
+  static constexpr int kRemembered = 4;
+  uintptr_t pages[kRemembered];  // page numbers found readable; 0: none. Page 0 never is.
+  uint32_t next;                 // the one to forget next
+
+ private:
+  bool Page(uintptr_t address);
+};
+
+// The pages that this thread's calls had arguments in, mostly of its stack: remembered from call to call, so that
+// asking costs next to nothing. (A page that held good arguments once and is unmapped since would be taken for
+// readable.)
+extern constinit __thread ReadablePages thread_pages __attribute__((tls_model("initial-exec")));
+
+// Copies `size` bytes of the program's memory that the kernel has not read yet. False, and nothing copied, when they
+// cannot be read. `from` may be null: it cannot be read. For what is the same after the call, copy after it.
+bool CopyIn(void* to, const void* from, size_t size);
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_PRELOAD_READABLE_H_
