@@ -5,12 +5,10 @@
 #ifndef SOCKTALE_VIEWER_CLI_INFO_H_
 #define SOCKTALE_VIEWER_CLI_INFO_H_
 
-#include <string_view>
-
 #include "absl/status/status.h"
 #include "viewer/cli/common.h"
+#include "viewer/cli/library.h"
 #include "viewer/cli/output.h"
-#include "viewer/model/trace.h"
 
 namespace socktale {
 
@@ -20,8 +18,8 @@ struct InfoOptions {
 
 int RunInfo(const InfoOptions& options, const CommonOptions& common);
 
-// What RunInfo prints, of a trace that is open. name: what to call the trace.
-absl::Status PrintInfo(Trace& trace, std::string_view name, const CommonOptions& common, Output& output);
+// What RunInfo prints. complete: whether nothing is missing and the whole file could be read.
+absl::Status PrintInfo(const NamedTrace& named, const CommonOptions& common, Output& output, bool& complete);
 
 }  // namespace socktale
 

@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <iterator>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -38,6 +39,11 @@ std::string SignalName(uint32_t signal) {
   if (const char* name = sigabbrev_np(number); name != nullptr) return absl::StrCat("SIG", name);
   if (number >= SIGRTMIN && number <= SIGRTMAX) return absl::StrCat("SIGRTMIN+", number - SIGRTMIN);
   return absl::StrCat("signal ", signal);
+}
+
+std::string DropCauseName(uint32_t cause) {
+  constexpr const char* kNames[] = {"full", "nested", "too big", "unattached", "no slot"};
+  return cause < std::size(kNames) ? kNames[cause] : absl::StrCat("cause ", cause);
 }
 
 }  // namespace socktale

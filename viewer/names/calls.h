@@ -5,6 +5,7 @@
 #ifndef SOCKTALE_VIEWER_NAMES_CALLS_H_
 #define SOCKTALE_VIEWER_NAMES_CALLS_H_
 
+#include <cstdint>
 #include <string>
 
 #include "proto/event.pb.h"
@@ -23,6 +24,9 @@ std::string ErrnoName(uint32_t error);
 
 // "SIGSEGV", "SIGRTMIN+3"; "signal 99" for one without a name.
 std::string SignalName(uint32_t signal);
+
+// Why events were dropped, by DropCause of preload/abi/arena_abi.h: "full", "nested", …; "cause 9".
+std::string DropCauseName(uint32_t cause);
 
 }  // namespace socktale
 

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "viewer/cli/event_counts.h"
+
+#include "base/status_macros.h"
+#include "proto/event_view.h"
+#include "proto/trace_file_reader.h"
+
+namespace socktale {
+namespace {
+
+void Count(const EventView& event, EventCounts& counts) {
+  ++counts.events;
+  const bool moves = event.call < CALL_SOCKET;  // elsewhere the payload is an option's value
+  const bool peek = (event.notes & EVENT_NOTE_PEEK) != 0;
+  if (moves && !peek) counts.kept_bytes += event.payload.size();
+  if (event.continuation > 0) return;
+  CallCount& count = counts.by_call[event.call];
+  ++count.calls;
+  count.failed += event.error != 0;
+  if (!moves || peek) return;
+  count.bytes += event.payload_size;
+  counts.moved_bytes += event.payload_size;
+}
+
+absl::Status CountBlock(absl::string_view payload, EventCounts& counts) {
+  EventView event;
+  while (true) {
+    RunView run;
+    bool found = false;
+    RETURN_IF_ERROR(NextRun(payload, run, found));
+    if (!found) return absl::OkStatus();
+    while (true) {
+      absl::string_view bytes;
+      RETURN_IF_ERROR(NextEvent(run.events, bytes, found));
+      if (!found) break;
+      RETURN_IF_ERROR(ParseEvent(bytes, run.base_ns, event));
+      Count(event, counts);
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<EventCounts> CountEventsOf(const std::string& path) {
+  ASSIGN_OR_RETURN(TraceFileReader file, TraceFileReader::Open(path));
+  EventCounts counts;
+  for (size_t position = 0; position < file.blocks().size(); ++position) {
+    absl::Status status;
+    const bool events = file.blocks()[position].kind() == BLOCK_KIND_EVENTS;
+    absl::StatusOr<absl::string_view> payload = file.ReadBlock(position);
+    status = payload.status();
+    if (status.ok() && events) status = CountBlock(*payload, counts);
+    if (!status.ok()) counts.unreadable.emplace_back(status.message());
+  }
+  return counts;
+}
+
+}  // namespace socktale
