@@ -20,7 +20,8 @@ inline constexpr size_t kBlockMaxBytes = 64 << 20;
 
 inline constexpr size_t kMarkerBytes = 16;
 
-// The trailer: tag 0x11 (File.index_offset, fixed64), 8 bytes little-endian, tag 0x1a (File.trailer_magic), length 5, magic.
+// The trailer: tag 0x11 (File.index_offset, fixed64), 8 bytes little-endian, tag 0x1a (File.trailer_magic), length 5,
+// magic.
 inline constexpr size_t kTrailerBytes = 16;
 inline constexpr char kTrailerMagic[] = "tale\n";
 

@@ -1,1 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "proto/trace_file_reader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/file_io.h"
+#include "base/status_macros.h"
+#include "proto/bounded_parse.h"
+#include "proto/foreign_file.h"
+#include "proto/wire_scanner.h"
+
+namespace socktale {
+namespace {
+
+// Commands are bounded by the kernel's limit on arguments, 6 MiB at most.
+constexpr uint64_t kHeaderPayloadMaxBytes = 8 << 20;
+// Tables are smaller than the 2 GiB of any protobuf message, and stand in parts of half a block's most.
+constexpr uint32_t kTablesMaxParts = 64;
+
+absl::StatusOr<uint64_t> SizeOf(int fd, const std::string& path) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return absl::ErrnoToStatus(errno, path);
+  if (S_ISDIR(status.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": is a directory"));
+  if (!S_ISREG(status.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": not a file; a trace must be one, to be read in any order"));
+  }
+  return static_cast<uint64_t>(status.st_size);
+}
+
+// Whether the index accounts for every byte before it, as that of an undamaged single trace does.
+bool Gapless(const Index& index, uint64_t index_offset) {
+  uint64_t end = 0;
+  for (const BlockEntry& entry : index.block()) {
+    if (entry.offset() != end || entry.size() < kBlockMinBytes || entry.size() > index_offset - end) return false;
+    if (entry.size() > kBlockMaxBytes + kPrefixMaxBytes) return false;
+    end += entry.size();
+  }
+  return end == index_offset;
+}
+
+bool InOrder(const ConnectionBlocks& connection, int block_count) {
+  for (int i = 0; i < connection.block_size(); ++i) {
+    if (connection.block(i) >= static_cast<uint32_t>(block_count)) return false;
+    if (i > 0 && connection.block(i) <= connection.block(i - 1)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<TraceFileReader> TraceFileReader::Open(const std::string& path) {
+  TraceFileReader reader;
+  reader.path_ = path;
+  // O_NONBLOCK: a FIFO without a writer is refused below, not waited for.
+  reader.fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!reader.fd_.valid()) return absl::ErrnoToStatus(errno, path);
+  ASSIGN_OR_RETURN(reader.file_size_, SizeOf(reader.fd_.get(), path));
+
+  ASSIGN_OR_RETURN(const bool indexed, reader.LoadIndex());
+  if (!indexed) RETURN_IF_ERROR(ScanBlocks(reader.fd_.get(), reader.file_size_, reader.map_));
+  const bool cut_in_first_block = reader.map_.damage.empty() && reader.file_size_ > 0;
+  if (reader.map_.blocks.empty() && !cut_in_first_block) {
+    char bytes[512];
+    const int64_t got = ReadAt(reader.fd_.get(), bytes, sizeof bytes, 0);
+    if (got < 0) return absl::ErrnoToStatus(errno, path);
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": not a socktale trace; it looks like ", LooksLike({bytes, static_cast<size_t>(got)})));
+  }
+  RETURN_IF_ERROR(reader.ReadHeader());
+  return reader;
+}
+
+absl::StatusOr<size_t> TraceFileReader::Refresh() {
+  ASSIGN_OR_RETURN(file_size_, SizeOf(fd_.get(), path_));
+  if (file_size_ < map_.readable_size) {
+    return absl::DataLossError(absl::StrCat(path_, ": got shorter while it was read: ", map_.readable_size,
+                                            " bytes before, ", file_size_, " now"));
+  }
+  const size_t before = map_.blocks.size();
+  RETURN_IF_ERROR(ScanBlocks(fd_.get(), file_size_, map_));
+  const size_t found = map_.blocks.size() - before;
+  if (found > 0) RETURN_IF_ERROR(LoadIndex().status());
+  if (before == 0) RETURN_IF_ERROR(ReadHeader());
+  return found;
+}
+
+uint64_t TraceFileReader::end_ns() const {
+  uint64_t end = 0;
+  for (const BlockEntry& entry : map_.blocks) end = std::max(end, entry.last_ns());
+  return end;
+}
+
+absl::StatusOr<bool> TraceFileReader::LoadIndex() {
+  sealed_ = false;
+  char bytes[kTrailerBytes];
+  if (file_size_ < sizeof bytes + kBlockMinBytes) return false;
+  const int64_t got = ReadAt(fd_.get(), bytes, sizeof bytes, file_size_ - sizeof bytes);
+  if (got < 0) return absl::ErrnoToStatus(errno, path_);
+  const absl::string_view trailer(bytes, static_cast<size_t>(got));
+  WireScanner scan(trailer);
+  uint32_t tag = 0;
+  if (!scan.Next(tag) || tag != Tag(2, WireType::kFixed64)) return false;
+  const uint64_t index_offset = scan.Fixed64();
+  if (!scan.Next(tag) || tag != Tag(3, WireType::kBytes) || scan.Bytes() != kTrailerMagic) return false;
+  if (index_offset >= file_size_ - kTrailerBytes) return false;
+
+  BlockFrame frame;
+  std::string why;
+  ASSIGN_OR_RETURN(const FrameVerdict verdict, ReadFrame(fd_.get(), index_offset, file_size_, frame, why));
+  // Stored raw, its parsed size is bounded by the file's.
+  if (verdict != FrameVerdict::kWhole || frame.kind != BLOCK_KIND_INDEX || frame.codec != CODEC_RAW) return false;
+  if (index_offset + frame.size + kTrailerBytes != file_size_) return false;  // of an earlier trace in this file
+  const BlockEntry own = frame.Entry(index_offset);
+  const absl::StatusOr<absl::string_view> payload = CheckedPayload(own, frame.sequence);
+  Index index;
+  if (!payload.ok() || !MergeBounded(*payload, index).ok()) return false;
+
+  const auto& entries = index.block();
+  sealed_ = !entries.empty() && entries.rbegin()->kind() == BLOCK_KIND_TABLES;
+  if (!Gapless(index, index_offset)) return false;
+  *index.add_block() = own;
+  if (map_.blocks.empty()) {
+    map_.blocks.assign(index.block().begin(), index.block().end());
+    for (size_t i = 0; i < map_.blocks.size(); ++i) map_.sequences.push_back(i);
+    map_.marker = frame.marker;
+    map_.readable_size = file_size_;
+  } else if (map_.blocks.size() != static_cast<size_t>(index.block_size())) {
+    return true;  // a scan has numbered the blocks, and missed one: the index has other positions
+  }
+  connections_.clear();
+  for (const ConnectionBlocks& connection : index.connection()) {
+    if (InOrder(connection, index.block_size())) connections_.push_back(connection);
+  }
+  return true;
+}
+
+absl::Status TraceFileReader::ReadHeader() {
+  if (map_.blocks.empty() || map_.blocks[0].kind() != BLOCK_KIND_HEADER) return absl::OkStatus();
+  const absl::StatusOr<absl::string_view> payload = ReadBlock(0);
+  if (absl::IsDataLoss(payload.status())) return absl::OkStatus();  // told by damage()
+  RETURN_IF_ERROR(payload.status());
+  absl::Status parsed = payload->size() <= kHeaderPayloadMaxBytes ? MergeBounded(*payload, header_)
+                                                                  : absl::DataLossError("a header that large");
+  if (parsed.ok() && header_.format() == 0) parsed = absl::DataLossError("a header without a format");
+  if (!parsed.ok()) {
+    header_.Clear();
+    NoteDamage(0, parsed);
+  }
+  if (header_.format() <= kTraceFormat) return absl::OkStatus();
+  return absl::UnimplementedError(absl::StrCat(path_, " was written by socktale ", header_.version(), " in format ",
+                                               header_.format(), "; this one reads formats up to ", kTraceFormat));
+}
+
+absl::StatusOr<absl::string_view> TraceFileReader::ReadBlock(size_t position) {
+  if (position >= map_.blocks.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("block ", position, " of ", map_.blocks.size()));
+  }
+  absl::StatusOr<absl::string_view> payload = CheckedPayload(map_.blocks[position], map_.sequences[position]);
+  if (absl::IsDataLoss(payload.status())) NoteDamage(position, payload.status());
+  return payload;
+}
+
+absl::StatusOr<absl::string_view> TraceFileReader::CheckedPayload(const BlockEntry& entry, uint64_t sequence) {
+  const auto damaged = [&](absl::string_view why) {
+    return absl::DataLossError(absl::StrCat("block ", sequence, " at byte ", entry.offset(), ": ", why));
+  };
+  stored_.resize(entry.size());  // within the file, as scan and index have checked
+  const int64_t got = ReadAt(fd_.get(), stored_.data(), stored_.size(), entry.offset());
+  if (got < 0 && errno != EIO) return absl::ErrnoToStatus(errno, path_);
+  if (got < 0) return damaged(strerror(EIO));
+  BlockFrame frame;
+  bool more = false;
+  std::string why;
+  const absl::string_view bytes(stored_.data(), static_cast<size_t>(got));
+  if (ParseBlockFrame(bytes, bytes.size(), frame, &more, why) != FrameVerdict::kWhole) return damaged(why);
+  if (frame.size != entry.size() || frame.kind != entry.kind() || frame.first_ns != entry.first_ns() ||
+      frame.last_ns != entry.last_ns() || frame.event_count != entry.event_count()) {
+    return damaged("its header is not what the index says");
+  }
+  absl::string_view raw;
+  const absl::Status decoded = codec_.Decode(frame, bytes.substr(frame.prefix_size), decoded_, raw);
+  if (absl::IsDataLoss(decoded)) return damaged(decoded.message());
+  RETURN_IF_ERROR(decoded);
+  return raw;
+}
+
+void TraceFileReader::NoteDamage(size_t position, const absl::Status& why) {
+  DamagedRange range;
+  range.offset = map_.blocks[position].offset();
+  range.size = map_.blocks[position].size();
+  range.what = std::string(why.message());
+  const auto at = std::lower_bound(map_.damage.begin(), map_.damage.end(), range.offset,
+                                   [](const DamagedRange& other, uint64_t offset) { return other.offset < offset; });
+  if (at != map_.damage.end() && at->offset == range.offset && at->size > 0) return;  // known from an earlier try
+  for (size_t i = position; i-- > 0 && range.after_ns == 0;) range.after_ns = map_.blocks[i].last_ns();
+  for (size_t i = position + 1; i < map_.blocks.size() && range.before_ns == 0; ++i) {
+    range.before_ns = map_.blocks[i].first_ns();
+  }
+  map_.damage.insert(at, std::move(range));
+}
+
+absl::StatusOr<Tables> TraceFileReader::ReadTables(bool* found) {
+  *found = false;
+  Tables tables;
+  for (size_t last = map_.blocks.size(); last-- > 0;) {
+    if (map_.blocks[last].kind() != BLOCK_KIND_TABLES) continue;
+    // Reads part number `part` at `position` into `tables`.
+    const auto merge = [&](size_t position) -> absl::StatusOr<bool> {
+      if (map_.blocks[position].kind() != BLOCK_KIND_TABLES) return false;
+      const absl::StatusOr<absl::string_view> payload = ReadBlock(position);
+      if (absl::IsDataLoss(payload.status())) return false;
+      RETURN_IF_ERROR(payload.status());
+      const absl::Status merged = MergeBounded(*payload, tables);
+      if (!merged.ok()) NoteDamage(position, merged);
+      return merged.ok();
+    };
+    tables.Clear();
+    ASSIGN_OR_RETURN(bool whole, merge(last));
+    const uint32_t parts = std::max(tables.parts(), 1u);
+    if (!whole || tables.part() + 1 != parts || parts > kTablesMaxParts || parts > last + 1) continue;
+    if (parts > 1) tables.Clear();
+    for (uint32_t part = 0; parts > 1 && whole && part < parts; ++part) {
+      ASSIGN_OR_RETURN(whole, merge(last + 1 - parts + part));
+      whole = whole && tables.part() == part;
+    }
+    if (!whole) continue;
+    tables.clear_part();
+    tables.clear_parts();
+    *found = true;
+    return tables;
+  }
+  return Tables();
+}
+
+}  // namespace socktale

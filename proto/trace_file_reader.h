@@ -13,24 +13,20 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
+#include "proto/block_codec.h"
 #include "proto/trace.pb.h"
 #include "proto/trace_file_format.h"
+#include "proto/trace_file_scan.h"
 
 namespace socktale {
 
-// A stretch of the file that could not be read.
-struct DamagedRange {
-  uint64_t offset = 0;   // bytes from the file's start
-  uint64_t size = 0;
-  uint64_t after_ns = 0;   // last_ns of the block before it; ns since the trace began
-  uint64_t before_ns = 0;  // first_ns of the block after it; 0: there is none
-  std::string what;        // "block 7 at byte 4096: length 9000, but the file ends at byte 8192"
-};
-
 class TraceFileReader {
  public:
-  // Opens a trace. Uses the index where there is a trailer, else scans block headers from the start; a block whose
-  // header or checksum is wrong is skipped to the next marker and listed in damage().
+  // Opens a trace. Uses the index where there is a trailer, else scans block headers from the start; where no good
+  // header is found the reader goes on at the next marker and lists what is between in damage(). A file cut off inside
+  // its first block opens and has no blocks.
+  // Several traces in one file (`cat a b`) are read one behind the other: header() is the first one's, ReadTables gives
+  // the last one's, each part begins with a block of BLOCK_KIND_HEADER, and events are numbered on through all of them.
   // kNotFound: no such file; kInvalidArgument: not a socktale trace (says what it looks like); kUnimplemented: a newer
   // format (says which version of socktale wrote it).
   static absl::StatusOr<TraceFileReader> Open(const std::string& path);
@@ -38,46 +34,61 @@ class TraceFileReader {
   TraceFileReader(TraceFileReader&&) = default;
   TraceFileReader& operator=(TraceFileReader&&) = default;
 
+  // Empty (format 0) when the file is cut before its end, or damaged there.
   const TraceHeader& header() const { return header_; }
 
   // All readable blocks in file order.
-  const std::vector<BlockEntry>& blocks() const { return blocks_; }
+  const std::vector<BlockEntry>& blocks() const { return map_.blocks; }
+
+  // The block's sequence number; equal to its position in a file of one undamaged trace.
+  uint64_t sequence(size_t position) const { return map_.sequences[position]; }
 
   // Which blocks (positions in blocks()) hold a connection's events; empty without an index.
   const std::vector<ConnectionBlocks>& connections() const { return connections_; }
 
   // Reads and checks one block and returns its decoded payload. position: in blocks(). kDataLoss with place and reason
-  // when it is damaged. The view is valid until the next call.
+  // when it is damaged, which damage() lists from then on. The view is valid until the next call.
   absl::StatusOr<absl::string_view> ReadBlock(size_t position);
 
-  // The last tables block, or no value when the file holds none.
+  // The last tables of the file that can be read, or none: *found is then false.
   absl::StatusOr<Tables> ReadTables(bool* found);
 
-  bool sealed() const { return sealed_; }            // has its trailer and a tables block written at the end
+  // Has its trailer, and tables written at the end.
+  bool sealed() const { return sealed_; }
   uint64_t file_size() const { return file_size_; }
-  uint64_t end_ns() const;                           // latest last_ns of all blocks
+  uint64_t end_ns() const;  // latest last_ns of all blocks
 
   // The byte behind the last whole block, or the file's size when it is sealed. Smaller than file_size() in a cut file.
-  uint64_t readable_size() const { return readable_size_; }
-  const std::vector<DamagedRange>& damage() const { return damage_; }
+  uint64_t readable_size() const { return map_.readable_size; }
 
-  // Looks for blocks appended since Open or the last Refresh. Returns how many there are.
+  // In file order. Headers are checked by Open where there is no index; payloads, and all else, by ReadBlock.
+  const std::vector<DamagedRange>& damage() const { return map_.damage; }
+
+  // The 16 bytes that mark each block of the (last) trace in the file.
+  std::string marker() const { return {map_.marker.begin(), map_.marker.end()}; }
+
+  // Looks for blocks appended since Open or the last Refresh. Returns how many there are. kDataLoss when the file got
+  // shorter.
   absl::StatusOr<size_t> Refresh();
 
  private:
   TraceFileReader() = default;
 
+  // Takes blocks and connections from the index. False when there is none, or none to rely on.
+  absl::StatusOr<bool> LoadIndex();
+  absl::Status ReadHeader();
+  absl::StatusOr<absl::string_view> CheckedPayload(const BlockEntry& entry, uint64_t sequence);
+  void NoteDamage(size_t position, const absl::Status& why);
+
   UniqueFd fd_;
   std::string path_;
   TraceHeader header_;
-  std::string marker_;
-  std::vector<BlockEntry> blocks_;
+  BlockMap map_;
   std::vector<ConnectionBlocks> connections_;
-  std::vector<DamagedRange> damage_;
   uint64_t file_size_ = 0;
-  uint64_t readable_size_ = 0;
   bool sealed_ = false;
-  std::string raw_;
+  PayloadCodec codec_;
+  std::string stored_;
   std::string decoded_;
 };
 

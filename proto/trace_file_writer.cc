@@ -1,1 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "proto/trace_file_writer.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/file_io.h"
+#include "base/status_macros.h"
+#include "proto/trace_file_reader.h"
+#include "proto/wire_scanner.h"
+
+namespace socktale {
+namespace {
+
+absl::Status Failed(int error, absl::string_view what) {
+  const std::string message = absl::StrCat(what, ": ", strerror(error));
+  if (error == ENOSPC || error == EFBIG || error == EDQUOT) return absl::ResourceExhaustedError(message);
+  return absl::UnavailableError(message);
+}
+
+absl::Status NewMarker(std::string& marker) {
+  marker.resize(kMarkerBytes);
+  for (size_t got = 0; got < kMarkerBytes;) {
+    const ssize_t n = ::getrandom(marker.data() + got, kMarkerBytes - got, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Failed(errno, "no random bytes for a trace");
+    got += static_cast<size_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+// Takes the lock that says that a recorder lives.
+absl::Status Lock(int fd, const std::string& part_path) {
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  if (errno == EWOULDBLOCK) return absl::AlreadyExistsError(absl::StrCat(part_path, ": a recording writes it"));
+  return Failed(errno, absl::StrCat("cannot lock ", part_path));
+}
+
+// Clears the way for a new part file.
+absl::Status RemoveOldPart(const std::string& part_path) {
+  struct stat status {};
+  if (::lstat(part_path.c_str(), &status) != 0 && errno == ENOENT) return absl::OkStatus();
+  if (const UniqueFd old(::open(part_path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)); old.valid()) {
+    RETURN_IF_ERROR(Lock(old.get(), part_path));
+  }
+  if (::unlink(part_path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot write over ", part_path));
+}
+
+// Cuts encoded Tables into pieces of at most `most` bytes, between fields. A single field is never that long.
+std::vector<absl::string_view> SplitFields(absl::string_view encoded, size_t most) {
+  std::vector<absl::string_view> pieces;
+  size_t begin = 0, end = 0;
+  WireScanner scan(encoded);
+  for (uint32_t tag = 0; scan.Next(tag);) {
+    scan.Skip(tag);
+    if (scan.offset() - begin > most && end > begin) {
+      pieces.push_back(encoded.substr(begin, end - begin));
+      begin = end;
+    }
+    end = scan.offset();
+  }
+  pieces.push_back(encoded.substr(begin));
+  return pieces;
+}
+
+}  // namespace
+
+absl::StatusOr<TraceFileWriter> TraceFileWriter::Create(const std::string& path, const TraceHeader& header,
+                                                        bool overwrite) {
+  TraceFileWriter writer;
+  writer.path_ = path;
+  writer.overwrite_ = overwrite;
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0) {
+    // Sealing renames over `path`, which would replace a device like /dev/null.
+    if (!S_ISREG(status.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": exists and is no file"));
+    if (!overwrite) return absl::AlreadyExistsError(absl::StrCat(path, ": exists"));
+  }
+  const std::string part_path = writer.part_path();
+  if (overwrite) RETURN_IF_ERROR(RemoveOldPart(part_path));
+  writer.fd_.reset(::open(part_path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!writer.fd_.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot create ", part_path));
+  absl::Status made = Lock(writer.fd_.get(), part_path);
+  if (made.ok()) made = NewMarker(writer.marker_);
+  if (made.ok()) {
+    TraceHeader payload = header;
+    payload.set_format(kTraceFormat);
+    BlockHeader block;
+    block.set_kind(BLOCK_KIND_HEADER);
+    made = writer.AppendBlock(std::move(block), payload.SerializeAsString(), false);
+  }
+  if (!made.ok()) {
+    ::unlink(part_path.c_str());  // made a moment ago, and nothing is in it
+    return made;
+  }
+  return writer;
+}
+
+absl::StatusOr<TraceFileWriter> TraceFileWriter::Resume(const std::string& path) {
+  TraceFileWriter writer;
+  writer.path_ = path;
+  const std::string part_path = writer.part_path();
+  writer.fd_.reset(::open(part_path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!writer.fd_.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", part_path));
+  RETURN_IF_ERROR(Lock(writer.fd_.get(), part_path));
+  ASSIGN_OR_RETURN(const TraceFileReader reader, TraceFileReader::Open(part_path));
+  if (reader.header().format() == 0) return absl::DataLossError(absl::StrCat(part_path, ": its beginning is missing"));
+  writer.entries_ = reader.blocks();
+  // Of a file that was sealed but not renamed; a new index will stand here.
+  while (writer.entries_.back().kind() == BLOCK_KIND_INDEX) writer.entries_.pop_back();
+  for (size_t i = 0; i < writer.entries_.size(); ++i) {
+    const BlockEntry& entry = writer.entries_[i];
+    if (i > 0 && reader.sequence(i) <= writer.sequences_.back()) {
+      return absl::InvalidArgumentError(absl::StrCat(part_path, ": several traces in one file"));
+    }
+    writer.sequences_.push_back(reader.sequence(i));
+    if (entry.event_count() > 0) writer.next_event_ = entry.first_event() + entry.event_count();
+  }
+  writer.marker_ = reader.marker();
+  writer.next_sequence_ = writer.sequences_.back() + 1;
+  writer.size_ = writer.entries_.back().offset() + writer.entries_.back().size();
+  if (::ftruncate(writer.fd_.get(), static_cast<off_t>(writer.size_)) != 0) {
+    return Failed(errno, absl::StrCat("cannot cut ", part_path, " back to its last whole block"));
+  }
+  return writer;
+}
+
+absl::StatusOr<uint64_t> TraceFileWriter::AppendEvents(absl::string_view events, const EventBlockInfo& info,
+                                                       bool compress) {
+  BlockHeader header;
+  header.set_kind(BLOCK_KIND_EVENTS);
+  header.set_first_ns(info.first_ns);
+  header.set_last_ns(info.last_ns);
+  header.set_first_event(next_event_);
+  header.set_event_count(info.event_count);
+  header.mutable_image()->Add(info.images.begin(), info.images.end());
+  RETURN_IF_ERROR(AppendBlock(std::move(header), events, compress));
+  const uint64_t first_event = next_event_;
+  next_event_ += info.event_count;
+  return first_event;
+}
+
+absl::Status TraceFileWriter::AppendTables(const Tables& tables) {
+  // A protobuf message is the sum of its parts, wherever they stand: large tables go into several blocks.
+  std::string encoded;
+  if (!tables.SerializeToString(&encoded)) {
+    return absl::ResourceExhaustedError(absl::StrCat("tables of ", tables.ByteSizeLong(), " bytes are too large"));
+  }
+  const std::vector<absl::string_view> pieces = SplitFields(encoded, kBlockMaxBytes / 2);
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    Tables place;
+    if (pieces.size() > 1) {
+      place.set_part(static_cast<uint32_t>(i));
+      place.set_parts(static_cast<uint32_t>(pieces.size()));
+    }
+    BlockHeader header;
+    header.set_kind(BLOCK_KIND_TABLES);
+    RETURN_IF_ERROR(AppendBlock(std::move(header), absl::StrCat(pieces[i], place.SerializeAsString()), true));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TraceFileWriter::Seal(const Tables& tables, const std::vector<ConnectionBlocks>& connections) {
+  RETURN_IF_ERROR(AppendTables(tables));
+  Index index;
+  index.mutable_block()->Add(entries_.begin(), entries_.end());
+  for (const ConnectionBlocks& from : connections) {
+    ConnectionBlocks& to = *index.add_connection();
+    to.set_connection(from.connection());
+    for (const uint32_t sequence : from.block()) {
+      const auto at = std::lower_bound(sequences_.begin(), sequences_.end(), sequence);
+      if (at == sequences_.end() || *at != sequence) {
+        return absl::InvalidArgumentError(absl::StrCat("connection ", from.connection(), ": no block ", sequence));
+      }
+      to.add_block(static_cast<uint32_t>(at - sequences_.begin()));
+    }
+  }
+  // Readers do without the connections' part; the file would not be sealed without the rest.
+  if (index.ByteSizeLong() > kBlockMaxBytes) index.clear_connection();
+
+  const uint64_t index_offset = size_;
+  BlockHeader header;
+  header.set_kind(BLOCK_KIND_INDEX);
+  // Stored raw, so that what a reader believes of it is bounded by the size of the file.
+  RETURN_IF_ERROR(AppendBlock(std::move(header), index.SerializeAsString(), false));
+  File trailer;
+  trailer.set_index_offset(index_offset);
+  trailer.set_trailer_magic(kTrailerMagic);
+  RETURN_IF_ERROR(Write(trailer.SerializeAsString(), {}, "the trailer"));
+  return Rename();
+}
+
+absl::Status TraceFileWriter::Rename() {
+  const std::string part = part_path();
+  int error = 0;
+  if (::renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, path_.c_str(), overwrite_ ? 0 : RENAME_NOREPLACE) != 0) {
+    error = errno;
+    // File systems without RENAME_NOREPLACE: a second name, which link(2) never gives twice, then away with the first.
+    if (error == EINVAL && !overwrite_) error = ::link(part.c_str(), path_.c_str()) == 0 ? 0 : errno;
+    if (error == 0) ::unlink(part.c_str());
+  }
+  if (error == 0) return absl::OkStatus();
+  const std::string what = absl::StrCat("the whole trace is in ", part, ", which cannot be renamed to ", path_);
+  if (error == EEXIST) return absl::AlreadyExistsError(absl::StrCat(what, ": that exists"));
+  return Failed(error, what);
+}
+
+absl::Status TraceFileWriter::AppendBlock(BlockHeader header, absl::string_view raw, bool compress) {
+  if (raw.size() > kBlockMaxBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a block of ", raw.size(), " bytes; the most is ", kBlockMaxBytes));
+  }
+  header.set_marker(marker_);
+  header.set_raw_size(raw.size());
+  header.set_sequence(next_sequence_);
+  absl::string_view payload = raw;
+  if (compress && codec_.Compress(raw, compressed_)) {
+    header.set_codec(CODEC_ZSTD);
+    payload = compressed_;
+  }
+  const std::string prefix = EncodeBlockPrefix(header, payload);
+  BlockEntry entry;
+  entry.set_offset(size_);
+  entry.set_size(prefix.size() + payload.size());
+  entry.set_kind(header.kind());
+  entry.set_first_ns(header.first_ns());
+  entry.set_last_ns(header.last_ns());
+  entry.set_first_event(header.first_event());
+  entry.set_event_count(header.event_count());
+  RETURN_IF_ERROR(Write(prefix, payload, absl::StrCat("block ", next_sequence_)));
+  entries_.push_back(std::move(entry));
+  sequences_.push_back(next_sequence_++);
+  return absl::OkStatus();
+}
+
+absl::Status TraceFileWriter::Write(absl::string_view head, absl::string_view body, const std::string& what) {
+  iovec pieces[] = {{const_cast<char*>(head.data()), head.size()}, {const_cast<char*>(body.data()), body.size()}};
+  const int error = WriteAt(fd_.get(), absl::MakeSpan(pieces), size_);
+  if (error == 0) {
+    size_ += head.size() + body.size();
+    return absl::OkStatus();
+  }
+  std::string message = absl::StrCat("cannot write ", what, " to ", part_path(), " after ", size_, " bytes");
+  if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) {
+    absl::StrAppend(&message, " (nor cut the rest off: ", strerror(errno), ")");
+  }
+  return Failed(error, message);
+}
+
+}  // namespace socktale

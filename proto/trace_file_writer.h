@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
+#include "proto/block_codec.h"
 #include "proto/trace.pb.h"
 #include "proto/trace_file_format.h"
 
@@ -28,15 +29,21 @@ struct EventBlockInfo {
 
 // One trace file being written. Each block reaches the file by one write; a failed or short write leaves the file cut
 // back to the end of its last whole block, and the error says so (kResourceExhausted: disk full or file size limit;
-// kUnavailable: anything else).
+// kUnavailable: anything else). The caller has SIGXFSZ ignored; by default it would end the process at the size limit.
+//
+// While a writer (or a process forked from it) lives, the part file carries its flock(2): nobody else resumes it or
+// writes over it.
 class TraceFileWriter {
  public:
   // Creates `path` + kPartSuffix, mode 0600, and writes the header block. kAlreadyExists when `path` or the part file
-  // exists and `overwrite` is false.
+  // exists and `overwrite` is false, or when a living recorder writes the part file. kInvalidArgument when `path` names
+  // something that is no regular file. kNotFound, kPermissionDenied …: as open(2) says. The header's format is set
+  // here.
   static absl::StatusOr<TraceFileWriter> Create(const std::string& path, const TraceHeader& header, bool overwrite);
 
   // Opens a part file left by a killed recorder, cuts it back to its last whole block and goes on behind it.
-  // path: without kPartSuffix.
+  // path: without kPartSuffix. A part file that was sealed but not renamed loses its index and trailer, no tables.
+  // kAlreadyExists when its recorder lives; kDataLoss when nothing can be read; else as TraceFileReader::Open.
   static absl::StatusOr<TraceFileWriter> Resume(const std::string& path);
 
   TraceFileWriter(TraceFileWriter&&) = default;
@@ -50,10 +57,13 @@ class TraceFileWriter {
   absl::Status AppendTables(const Tables& tables);
 
   // Writes tables, index and trailer and renames the file to its final name. connections: for each connection the
-  // block sequence numbers that hold its events. No call may follow.
+  // block sequence numbers that hold its events. No call may follow. When the disk is full the part file stays, whole
+  // up to its last block. When it cannot be renamed (kAlreadyExists: `path` exists by now and `overwrite` was false)
+  // the part file stays, sealed and readable, and the error names it.
   absl::Status Seal(const Tables& tables, const std::vector<ConnectionBlocks>& connections);
 
-  const std::string& path() const { return path_; }  // the final name
+  const std::string& path() const { return path_; }              // the final name
+  std::string part_path() const { return path_ + kPartSuffix; }  // where the bytes are until Seal
   uint64_t bytes_written() const { return size_; }
   uint64_t next_event() const { return next_event_; }        // number the next event will get
   uint64_t next_sequence() const { return next_sequence_; }  // sequence number the next block will get
@@ -63,16 +73,27 @@ class TraceFileWriter {
 
  private:
   TraceFileWriter() = default;
-  absl::Status AppendBlock(BlockHeader header, absl::string_view payload);
+
+  // Appends a block at the end of the file. header: without marker, sizes, checksums, sequence. raw: its payload.
+  absl::Status AppendBlock(BlockHeader header, absl::string_view raw, bool compress);
+
+  // Writes at the file's end, all or nothing; what: for the error's words.
+  absl::Status Write(absl::string_view head, absl::string_view body, const std::string& what);
+
+  // Gives the finished part file its final name.
+  absl::Status Rename();
 
   std::string path_;
   UniqueFd fd_;
+  bool overwrite_ = false;
   std::string marker_;
   uint64_t size_ = 0;
   uint64_t next_event_ = 1;
   uint64_t next_sequence_ = 0;
   std::vector<BlockEntry> entries_;  // one per block, by position
-  std::string scratch_;
+  std::vector<uint64_t> sequences_;  // of the same blocks, ascending; with holes when a damaged part file was resumed
+  PayloadCodec codec_;
+  std::string compressed_;
 };
 
 }  // namespace socktale
