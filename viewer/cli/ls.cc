@@ -34,7 +34,8 @@ struct Row {
 };
 
 Row Examine(const LibraryEntry& entry) {
-  Row row{.entry = entry};
+  Row row;
+  row.entry = entry;
   struct stat status;
   if (stat(entry.path.c_str(), &status) == 0) row.size = static_cast<uint64_t>(status.st_size);
   const bool recording = IsBeingRecorded(entry.path);
