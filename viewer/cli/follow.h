@@ -24,7 +24,7 @@ struct FollowOptions {
   FollowAs as = FollowAs::kAuto;
   FollowSide side = FollowSide::kBoth;
   std::optional<uint64_t> pauses_ns;  // --pauses: shorter quiet stretches are not told. Absent: chosen by the life
-  uint64_t lines = 8;                 // payload lines shown per transfer; 0: all
+  std::optional<uint64_t> lines;      // payload lines shown per transfer, 0: all. Absent: 2 with kAuto, else all
 };
 
 int RunFollow(const FollowOptions& options, const CommonOptions& common);

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command line of socktale: flags and nothing else. Each command is a CLI::App of its own, chosen by the first
+// word, so that arguments that happen to be called like a command ("socktale run ls") stay arguments.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "viewer/cli/collect.h"
+#include "viewer/cli/common.h"
+#include "viewer/cli/conns.h"
+#include "viewer/cli/demo.h"
+#include "viewer/cli/doctor.h"
+#include "viewer/cli/env.h"
+#include "viewer/cli/fds.h"
+#include "viewer/cli/follow.h"
+#include "viewer/cli/format.h"
+#include "viewer/cli/help.h"
+#include "viewer/cli/info.h"
+#include "viewer/cli/ls.h"
+#include "viewer/cli/run.h"
+#include "viewer/cli/show.h"
+#include "viewer/cli/version.h"
+
+namespace socktale {
+namespace {
+
+using Action = std::function<int()>;
+
+// ---- Options that several commands have -----------------------------------------------------------------------
+
+template <typename Parse, typename Value>
+void AddParsed(CLI::App& app, const std::string& names, const char* type, Parse parse, Value& value,
+               const std::string& help) {
+  app.add_option_function<std::string>(
+         names,
+         [parse, &value, names](const std::string& text) {
+           const auto parsed = parse(text);
+           if (!parsed.ok()) throw CLI::ValidationError(std::string(parsed.status().message()));
+           value = *parsed;
+         },
+         help)
+      ->type_name(type);
+}
+
+template <typename Value>
+void AddChoice(CLI::App& app, const std::string& name, const std::vector<std::pair<std::string, Value>>& choices,
+               Value& value, const std::string& help) {
+  std::vector<std::string> words;
+  for (const auto& [word, meaning] : choices) words.push_back(word);
+  app.add_option_function<std::string>(
+         name,
+         [name, choices, words, &value](const std::string& text) {
+           for (const auto& [word, meaning] : choices) {
+             if (word == text) {
+               value = meaning;
+               return;
+             }
+           }
+           const std::string nearest = NearestWord(text, words);
+           throw CLI::ValidationError(absl::StrCat(name, " ", text, ": ",
+                                                   nearest.empty()
+                                                       ? absl::StrCat("one of ", CLI::detail::join(words, ", "))
+                                                       : absl::StrCat("did you mean ", nearest, "?")));
+         },
+         help)
+      ->type_name(CLI::detail::join(words, "|"));
+}
+
+CLI::Option* AddSwitch(CLI::App& app, const std::string& names, bool& value, const std::string& help) {
+  return app.add_flag(names, value, help)->disable_flag_override();
+}
+
+void AddQuiet(CLI::App& app, CommonOptions& common) {
+  AddSwitch(app, "-q,--quiet", common.quiet, "no words about the results");
+}
+
+// What every command that prints results has.
+void AddDisplay(CLI::App& app, CommonOptions& common) {
+  app.add_option("-o,--output", common.output, "write to FILE (- is standard output)")->type_name("FILE");
+  AddSwitch(app, "--json", common.json, "JSON Lines, for scripts");
+  AddChoice(app, "--color", {{"auto", ColorMode::kAuto}, {"always", ColorMode::kAlways}, {"never", ColorMode::kNever}},
+            common.color, "colours");
+  AddSwitch(app, "--ascii", common.ascii, "no signs beyond ASCII");
+  AddQuiet(app, common);
+}
+
+// -t, and the same as an argument where the command's object is the trace.
+void AddTrace(CLI::App& app, CommonOptions& common, bool positional) {
+  app.add_option("-t,--trace", common.trace, "a path, a name from `ls`, @ the latest, @1 the one before, - stdin")
+      ->type_name("TRACE");
+  if (positional) app.add_option("TRACE", common.trace, "the trace; the latest if left out")->excludes("-t");
+}
+
+void AddTimeForm(CLI::App& app, CommonOptions& common) {
+  AddChoice(app, "--time",
+            {{"start", TimeForm::kSinceStart},
+             {"delta", TimeForm::kDelta},
+             {"wall", TimeForm::kWall},
+             {"utc", TimeForm::kUtc},
+             {"ns", TimeForm::kNs}},
+            common.time, "how points in time are written");
+}
+
+void AddRange(CLI::App& app, CommonOptions& common) {
+  AddParsed(app, "--from", "T", ParseTime, common.from_ns, "only from T on (12.5 or 250ms after the start)");
+  AddParsed(app, "--to", "T", ParseTime, common.to_ns, "only up to T");
+}
+
+void AddLimit(CLI::App& app, CommonOptions& common, const std::string& help) {
+  app.add_option("-n,--limit", common.limit, help)->type_name("N");
+}
+
+void AddRecording(CLI::App& app, RecordingOptions& recording) {
+  app.add_option("--payload", recording.payload, "bytes kept per connection and direction: none, SIZE or full [64M]")
+      ->type_name("SIZE");
+  app.add_option("--io", recording.io, "whose reads and writes are kept: sockets, pipes, files, all [sockets]")
+      ->type_name("KINDS");
+  app.add_option("--on-full", recording.on_full, "when recording falls behind: wait (nothing is lost) or drop [wait]")
+      ->type_name("wait|drop");
+  app.add_option("--arena", recording.arena, "shared memory that may be used [1G]")->type_name("SIZE");
+}
+
+// ---- Commands -------------------------------------------------------------------------------------------------
+
+Action AddRun(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<RunOptions>();
+  auto live = std::make_shared<std::string>();
+  app.positionals_at_end();  // from the first word that is no option on, everything is CMD's
+  app.add_option("CMD", options->command, "the program and its arguments")->required();
+  app.add_option("-o,--output", common.output, "the trace: a path, with %c command %p pid %t time %h host")
+      ->type_name("FILE");
+  app.add_flag("-l{-},--live{-}", *live, "also print events as they happen, to stderr or --live=FILE");
+  AddRecording(app, options->recording);
+  AddChoice(app, "--keep", {{"always", std::string("always")}, {"fail", std::string("fail")}}, options->keep,
+            "fail: drop the trace if CMD exits 0");
+  AddSwitch(app, "--force", options->force, "run CMD even if it cannot be recorded");
+  AddSwitch(app, "--strict", options->strict, "exit 125 when anything is missing from the trace");
+  app.add_option("--into", options->into, "record into a running `collect`")->type_name("NAME");
+  AddQuiet(app, common);
+  return [options, live, &common] {
+    options->live = !live->empty();
+    if (*live != "-") options->live_file = *live;
+    return RunRun(*options, common);
+  };
+}
+
+Action AddCollect(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<CollectOptions>();
+  app.add_option("-o,--output", common.output, "the trace: a path, with %c %p %t %h as in `run`")->type_name("FILE");
+  app.add_option("--name", options->name, "what `--into` calls this recording")->type_name("NAME");
+  AddRecording(app, options->recording);
+  AddQuiet(app, common);
+  return [options, &common] { return RunCollect(*options, common); };
+}
+
+Action AddEnv(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<EnvOptions>();
+  CLI::Option_group* form = app.add_option_group("form", "as");
+  const std::pair<const char*, EnvForm> forms[] = {{"--sh", EnvForm::kShell},
+                                                   {"--docker", EnvForm::kDocker},
+                                                   {"--systemd", EnvForm::kSystemd},
+                                                   {"--json", EnvForm::kJson}};
+  const char* words[] = {"export lines for a shell's eval", "options of `docker run`", "a drop-in for a systemd unit",
+                         "JSON"};
+  for (size_t i = 0; i < 4; ++i) {
+    form->add_flag_callback(
+        forms[i].first, [options, as = forms[i].second] { options->form = as; }, words[i]);
+  }
+  form->require_option(0, 1);
+  app.add_option("--into", options->into, "which `collect`; the only one or the latest if left out")->type_name("NAME");
+  return [options, &common] { return RunEnv(*options, common); };
+}
+
+Action AddShow(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<ShowOptions>();
+  AddTrace(app, common, true);
+  app.add_option_function<size_t>(
+         "-s,--payload-bytes", [options](size_t bytes) { options->payload_bytes = bytes; },
+         "bytes of payload shown [32]")
+      ->type_name("N");
+  AddSwitch(app, "-x,--hex", options->hex, "payload as hexadecimal");
+  AddSwitch(app, "-l,--live", options->live, "keep reading while the trace grows");
+  AddLimit(app, common, "at most N events");
+  AddRange(app, common);
+  AddTimeForm(app, common);
+  AddDisplay(app, common);
+  return [options, &common] { return RunShow(*options, common); };
+}
+
+Action AddConns(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<ConnsOptions>();
+  AddTrace(app, common, true);
+  AddChoice(app, "--group",
+            {{"pair", ConnsGroup::kPair},
+             {"peer", ConnsGroup::kPeer},
+             {"process", ConnsGroup::kProcess},
+             {"port", ConnsGroup::kPort}},
+            options->group, "one line for all that have this in common");
+  AddSwitch(app, "--wide", options->wide, "whole command lines, both addresses, descriptors");
+  app.add_option("--sort", common.sort, "by a column (start life process peer sent recv wait end …); -KEY: descending")
+      ->type_name("[-]KEY");
+  app.add_option("--columns", common.columns, "a,b: these; +a,b: these as well")->type_name("LIST");
+  AddLimit(app, common, "at most N lines");
+  AddSwitch(app, "--bytes", common.exact_bytes, "exact numbers of bytes");
+  AddRange(app, common);
+  AddTimeForm(app, common);
+  AddDisplay(app, common);
+  return [options, &common] { return RunConns(*options, common); };
+}
+
+Action AddFollow(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<FollowOptions>();
+  app.add_option("CONN", options->connections, "connections, as `conns` lists them: 17 or c17")->required();
+  AddTrace(app, common, false);
+  AddChoice(app, "--as",
+            {{"auto", FollowAs::kAuto},
+             {"text", FollowAs::kText},
+             {"hex", FollowAs::kHex},
+             {"raw", FollowAs::kRaw},
+             {"json", FollowAs::kJson}},
+            options->as, "payload: its beginning, all as text, as hex, as JSON; or the bytes alone");
+  AddChoice(app, "--side", {{"client", FollowSide::kClient}, {"server", FollowSide::kServer}}, options->side,
+            "only what this side sent");
+  AddParsed(app, "--pauses", "DURATION", ParseDuration, options->pauses_ns, "tell quiet stretches from this length on");
+  app.add_option_function<uint64_t>(
+         "--lines", [options](uint64_t lines) { options->lines = lines; },
+         "payload lines per transfer, 0: all [2 with --as auto, else all]")
+      ->type_name("N");
+  AddSwitch(app, "--bytes", common.exact_bytes, "exact numbers of bytes");
+  AddRange(app, common);
+  AddTimeForm(app, common);
+  AddDisplay(app, common);
+  return [options, &common] { return RunFollow(*options, common); };
+}
+
+Action AddFds(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<FdsOptions>();
+  app.add_option("PROCESS", options->process, "a pid or a name; all processes if left out");
+  AddTrace(app, common, false);
+  app.add_option("--at", options->at, "a time, `peak` (most open) or `end`")->type_name("T|peak|end");
+  AddTimeForm(app, common);
+  AddDisplay(app, common);
+  return [options, &common] { return RunFds(*options, common); };
+}
+
+Action AddInfo(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<InfoOptions>();
+  AddTrace(app, common, true);
+  AddSwitch(app, "--strict", options->strict, "exit 1 when anything is missing from the trace");
+  AddDisplay(app, common);
+  return [options, &common] { return RunInfo(*options, common); };
+}
+
+Action AddLs(CLI::App& app, CommonOptions& common) {
+  AddLimit(app, common, "at most N traces");
+  AddDisplay(app, common);
+  return [&common] { return RunLs({}, common); };
+}
+
+Action AddDoctor(CLI::App& app, CommonOptions& common) {
+  auto options = std::make_shared<DoctorOptions>();
+  app.positionals_at_end();
+  app.add_option("TARGET", options->target, "a command or a pid; the installation if left out");
+  AddDisplay(app, common);
+  return [options, &common] { return RunDoctor(*options, common); };
+}
+
+Action AddDemo(CLI::App& app, CommonOptions& common) {
+  AddQuiet(app, common);
+  return [&common] { return RunDemo({}, common); };
+}
+
+Action AddVersion(CLI::App& app, CommonOptions& common) {
+  AddSwitch(app, "--json", common.json, "JSON");
+  return [&common] { return RunVersion({}, common); };
+}
+
+Action AddHelp(CLI::App& app, CommonOptions& common);
+
+struct Command {
+  const char* name;
+  const char* summary;
+  Action (*add)(CLI::App&, CommonOptions&);
+};
+
+constexpr Command kCommands[] = {
+    {"run", "Run a program and record what it and its children do with their sockets.", AddRun},
+    {"collect", "Gather several programs, started elsewhere, in one trace. Ctrl-C ends it.", AddCollect},
+    {"env", "Print the settings that make a program record into a running `collect`.", AddEnv},
+    {"show", "Show the calls of a trace as text, one a line.", AddShow},
+    {"conns", "List connections: who with whom, how much, how long, how it ended.", AddConns},
+    {"follow", "Tell the conversation on one or several connections, both ends side by side.", AddFollow},
+    {"fds", "List descriptors: what is open, and where the other end is.", AddFds},
+    {"ls", "List the traces there are, newest first.", AddLs},
+    {"info", "Say what a trace is, what it holds and what it does not.", AddInfo},
+    {"doctor", "Say whether a program can be recorded, what will be missing, and why.", AddDoctor},
+    {"demo", "Record a small client and server and walk through what the trace tells.", AddDemo},
+    {"version", "Print the version, and the formats it knows.", AddVersion},
+    {"help", "Print the manual of a command.", AddHelp},
+};
+
+const Command* Find(std::string_view name) {
+  for (const Command& command : kCommands) {
+    if (name == command.name) return &command;
+  }
+  return nullptr;
+}
+
+// A command's CLI::App with its options; `common` and the options live as long as the action.
+std::unique_ptr<CLI::App> MakeApp(const Command& command, CommonOptions& common, Action& action) {
+  auto app = std::make_unique<CLI::App>(command.summary, absl::StrCat("socktale ", command.name));
+  app->set_help_flag("-h", "this screen");
+  app->set_help_all_flag("--help", "the manual");
+  app->get_formatter()->column_width(26);
+  app->get_formatter()->label("OPTIONS", "options");
+  action = command.add(*app, common);
+  return app;
+}
+
+std::string ShortHelp(const Command& command) {
+  CommonOptions common;
+  Action action;
+  return MakeApp(command, common, action)->help();
+}
+
+// "'conn' is not a socktale command", with the one that may be meant, else how to trace it. arguments: the words
+// behind.
+int UnknownCommand(const std::string& word, const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) names.push_back(command.name);
+  std::string message = absl::StrCat("'", Printable(word), "' is not a socktale command. ");
+  if (const std::string nearest = NearestWord(word, names); !nearest.empty()) {
+    absl::StrAppend(&message, "Did you mean ", nearest, "?");
+  } else {
+    absl::StrAppend(&message, "To trace it: socktale run ", ShellQuote(word));
+    for (const std::string& argument : arguments) absl::StrAppend(&message, " ", ShellQuote(argument));
+  }
+  std::fprintf(stderr, "%s\n", message.c_str());
+  return kExitTrouble;
+}
+
+Action AddHelp(CLI::App& app, CommonOptions& common) {
+  auto name = std::make_shared<std::string>();
+  app.add_option("COMMAND", *name, "the command; an overview if left out");
+  return [name, &common] {
+    if (name->empty()) {
+      const std::string overview = Overview();
+      return std::fputs(overview.c_str(), stdout) >= 0 ? kExitDone : kExitTrouble;
+    }
+    const Command* command = Find(*name);
+    if (command == nullptr) return UnknownCommand(*name, {});
+    return RunHelp({.command = command->name, .short_help = ShortHelp(*command)}, common);
+  };
+}
+
+// What is wrong with a command line, and what may have been meant.
+std::string UsageInWords(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+    for (const std::string& extra : app.remaining()) {
+      if (!absl::StartsWith(extra, "-") || extra == "-") continue;
+      const std::string option = extra.substr(0, extra.find('='));
+      std::vector<std::string> names;
+      for (const CLI::Option* known : app.get_options()) {
+        for (const std::string& name : known->get_lnames()) names.push_back("--" + name);
+      }
+      const std::string nearest = absl::StartsWith(option, "--") ? NearestWord(option, names) : "";
+      return absl::StrCat("unknown option '", Printable(option), "'",
+                          nearest.empty() ? "" : absl::StrCat(". Did you mean ", nearest, "?"));
+    }
+    const std::vector<std::string> extras = app.remaining();
+    return absl::StrCat("one argument too many: '", extras.empty() ? "" : Printable(extras.back()), "'");
+  }
+  // CLI11 puts the option's name first: "-n: 1 required N missing".
+  return error.what();
+}
+
+int RunCommand(const Command& command, std::vector<std::string> arguments) {
+  CommonOptions common;
+  Action action;
+  const std::unique_ptr<CLI::App> app = MakeApp(command, common, action);
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  try {
+    app->parse(std::move(arguments));
+  } catch (const CLI::CallForAllHelp&) {
+    return RunHelp({.command = command.name, .short_help = app->help()}, common);
+  } catch (const CLI::CallForHelp&) {
+    return std::fputs(app->help().c_str(), stdout) >= 0 ? kExitDone : kExitTrouble;
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "socktale %s: %s\nsocktale %s -h shows what it takes\n", command.name,
+                 UsageInWords(*app, error).c_str(), command.name);
+    return kExitTrouble;
+  }
+  return action();
+}
+
+int Main(std::vector<std::string> words) {
+  if (words.empty() || words.front() == "-h") {
+    const std::string overview = Overview();
+    return std::fputs(overview.c_str(), stdout) >= 0 ? kExitDone : kExitTrouble;
+  }
+  const std::string first = words.front();
+  if (first == "--") return RunCommand(*Find("run"), std::move(words));
+  const std::vector<std::string> rest(words.begin() + 1, words.end());
+  if (first == "--help") return RunHelp({.command = "", .short_help = Overview()}, {});
+  if (first == "--version") return RunCommand(*Find("version"), rest);
+  if (const Command* command = Find(first); command != nullptr) return RunCommand(*command, rest);
+  if (absl::StartsWith(first, "-")) {
+    std::fprintf(stderr, "socktale: unknown option '%s'; options stand behind the command: socktale COMMAND %s\n",
+                 Printable(first).c_str(), Printable(first).c_str());
+    return kExitTrouble;
+  }
+  return UnknownCommand(first, rest);
+}
+
+}  // namespace
+}  // namespace socktale
+
+int main(int argc, char** argv) { return socktale::Main({argv + 1, argv + argc}); }

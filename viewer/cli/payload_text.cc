@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "viewer/cli/payload_text.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "viewer/cli/format.h"
+#include "viewer/cli/json.h"
+#include "viewer/cli/output.h"
+
+namespace socktale {
+namespace {
+
+constexpr size_t kTabWidth = 4;
+
+// One line without its end: printable, tabs as spaces.
+std::string TextLine(std::string_view line, size_t max_line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  std::string text;
+  for (size_t start = 0; start <= line.size();) {
+    const size_t tab = std::min(line.find('\t', start), line.size());
+    text += Printable(line.substr(start, tab - start));
+    if (tab < line.size()) text.append(kTabWidth - DisplayWidth(text) % kTabWidth, ' ');
+    start = tab + 1;
+  }
+  return max_line == 0 ? text : CutToWidth(text, max_line, "…");
+}
+
+// How many bytes from the start are text: all, or whole lines of it.
+size_t TextPrefix(std::string_view payload) {
+  if (IsPrintableText(payload)) return payload.size();
+  size_t prefix = 0;
+  for (size_t end = payload.find('\n'); end != std::string_view::npos; end = payload.find('\n', prefix)) {
+    if (!IsPrintableText(payload.substr(prefix, end + 1 - prefix), false)) break;
+    prefix = end + 1;
+  }
+  // A line or two of "text" at the head of binary data is chance; a protocol's header ends with an empty line.
+  const std::string_view head = payload.substr(0, prefix);
+  return head.ends_with("\n\n") || head.ends_with("\r\n\r\n") || prefix >= 64 ? prefix : 0;
+}
+
+std::string HexLine(std::string_view bytes, uint64_t offset, size_t per_line) {
+  std::string line = absl::StrFormat("%04x ", offset);
+  for (size_t i = 0; i < per_line; ++i) {
+    if (i % 8 == 0) line += ' ';
+    line += i < bytes.size() ? absl::StrFormat("%02x ", static_cast<unsigned char>(bytes[i])) : "   ";
+  }
+  line += ' ';
+  for (const char c : bytes) line += c >= ' ' && c < 0x7f ? c : '.';
+  return line;
+}
+
+// Adds lines up to `max` of them (0: all), and remembers what did not fit.
+class Collector {
+ public:
+  explicit Collector(size_t max) : max_(max) {}
+
+  void AddText(std::string_view text, size_t max_line) {
+    // Empty lines at the end say nothing.
+    const size_t last = text.find_last_not_of("\r\n");
+    text = last == std::string_view::npos ? text.substr(0, 0) : text.substr(0, last + 1);
+    for (size_t start = 0; start < text.size();) {
+      const size_t end = std::min(text.find('\n', start), text.size());
+      if (Full()) {
+        lines_left_ +=
+            1 + static_cast<size_t>(std::count(text.begin() + static_cast<ptrdiff_t>(start), text.end(), '\n'));
+        return;
+      }
+      result_.lines.push_back(TextLine(text.substr(start, end - start), max_line));
+      start = end + 1;
+    }
+  }
+
+  void AddHex(std::string_view bytes, uint64_t offset, size_t width) {
+    const size_t per_line = width >= 76 ? 16 : 8;
+    for (size_t start = 0; start < bytes.size(); start += per_line) {
+      if (Full()) {
+        bytes_left_ += bytes.size() - start;
+        return;
+      }
+      result_.lines.push_back(HexLine(bytes.substr(start, per_line), offset + start, per_line));
+    }
+  }
+
+  PayloadLines Take() {
+    if (lines_left_ > 0) result_.rest = "+" + CountOf(lines_left_, "line");
+    if (bytes_left_ > 0) absl::StrAppend(&result_.rest, result_.rest.empty() ? "+" : ", +", FormatSize(bytes_left_));
+    return std::move(result_);
+  }
+
+ private:
+  bool Full() const { return max_ > 0 && result_.lines.size() >= max_; }
+
+  size_t max_;
+  size_t lines_left_ = 0;
+  size_t bytes_left_ = 0;
+  PayloadLines result_;
+};
+
+// The JSON value that the payload is, or that stands behind a header and an empty line. False: there is none.
+bool AddJson(std::string_view payload, size_t max_line, Collector& collector) {
+  size_t body = 0;
+  Json value = Json::parse(payload, nullptr, false);
+  if (value.is_discarded()) {
+    const size_t header_end = payload.find("\r\n\r\n");
+    if (header_end == std::string_view::npos) return false;
+    body = header_end + 4;
+    value = Json::parse(payload.substr(body), nullptr, false);
+  }
+  if (value.is_discarded()) return false;
+  collector.AddText(payload.substr(0, body), max_line);
+  collector.AddText(value.dump(2, ' ', false, Json::error_handler_t::replace), max_line);
+  return true;
+}
+
+}  // namespace
+
+PayloadLines PayloadAsLines(std::string_view payload, PayloadForm form, uint64_t offset, size_t max_lines, size_t width,
+                            size_t max_line) {
+  Collector collector(max_lines);
+  if (form == PayloadForm::kText) {
+    collector.AddText(payload, max_line);
+  } else if (form == PayloadForm::kHex) {
+    collector.AddHex(payload, offset, width);
+  } else if (form != PayloadForm::kJson || !AddJson(payload, max_line, collector)) {
+    const size_t text = TextPrefix(payload);
+    collector.AddText(payload.substr(0, text), max_line);
+    collector.AddHex(payload.substr(text), offset + text, width);
+  }
+  return collector.Take();
+}
+
+}  // namespace socktale
