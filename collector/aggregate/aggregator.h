@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Events → processes, threads, descriptor lives, objects (sockets, files, pipes) and connections. The one state machine:
-// the collector runs it while it records, the viewer's model for traces that were not sealed, so they cannot differ.
+// Events → processes, threads, descriptor lives, objects (sockets, files, pipes) and connections. The one state
+// machine: the collector runs it while it records, the viewer's model for traces that were not sealed, so they cannot
+// differ.
 //
 // Events come in order per thread but only roughly in order between threads. The aggregator keeps what it is given
 // until Advance() says that nothing earlier will come, then applies it in order of time. Beginnings (socket, accept,
@@ -38,10 +39,10 @@ class Aggregator {
   void Advance(uint64_t horizon_ns);
 
   // The collector knows things that events do not say.
-  void ProcessEnded(uint32_t image, uint64_t end_ns);  // the process of this image is gone
+  void ProcessEnded(uint32_t image, uint64_t end_ns);               // the process of this image is gone
   void ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns);  // waitpid's word on CMD
   void ThreadInCall(uint32_t image, uint32_t tid, Call call, int32_t fd, uint64_t since_ns);
-  void DropsOf(uint32_t image, uint64_t events);  // events this image could not record
+  void DropsOf(uint32_t image, uint64_t events);                         // events this image could not record
   void NotRecorded(uint32_t pid, const Image& image, const char* kind);  // an exec'd program the shim could not enter
 
   // The tables as of the last Advance. end_ns: when the trace ended. Joins connections' ends; may be called repeatedly.

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The aggregator's parts put together: waiting events, the state machine, and the tables made of it.
+
+#include "collector/aggregate/aggregator.h"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "collector/aggregate/machine.h"
+#include "collector/aggregate/pending.h"
+#include "collector/aggregate/snapshot.h"
+
+namespace socktale {
+
+struct Aggregator::State {
+  Pending pending;
+  Machine machine;
+  uint64_t horizon_ns = 0;
+  std::vector<Joined> joined;  // connections of the last Snapshot
+
+  void Advance(uint64_t to_ns) {
+    horizon_ns = std::max(horizon_ns, to_ns);
+    pending.Take(horizon_ns);
+    machine.Apply(pending);
+  }
+};
+
+Aggregator::Aggregator() : state_(std::make_unique<State>()) {}
+Aggregator::~Aggregator() = default;
+Aggregator::Aggregator(Aggregator&&) noexcept = default;
+Aggregator& Aggregator::operator=(Aggregator&&) noexcept = default;
+
+absl::Status Aggregator::Add(const RunView& run, uint64_t block) { return state_->pending.Add(run, block); }
+
+void Aggregator::Advance(uint64_t horizon_ns) { state_->Advance(horizon_ns); }
+
+void Aggregator::ProcessEnded(uint32_t image, uint64_t end_ns) {
+  Processes& processes = state_->machine.processes();
+  const uint32_t process = processes.Known(image);
+  if (process == 0) return;
+  // An image that was left by exec is gone while its process lives on.
+  const ProcessState& owner = state_->machine.world().processes[process];
+  if (!owner.images.empty() && owner.images.back().number() != image) return;
+  processes.End(process, end_ns);
+}
+
+void Aggregator::ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns) {
+  Processes& processes = state_->machine.processes();
+  const uint32_t process = processes.Latest(pid, 0);
+  if (process == 0) return;
+  ProcessState& owner = state_->machine.world().processes[process];
+  owner.status_known = WIFEXITED(wait_status);
+  if (WIFEXITED(wait_status)) owner.exit_status = WEXITSTATUS(wait_status);
+  if (WIFSIGNALED(wait_status)) owner.exit_signal = static_cast<uint32_t>(WTERMSIG(wait_status));
+  processes.End(process, end_ns);
+}
+
+void Aggregator::ThreadInCall(uint32_t image, uint32_t tid, Call call, int32_t fd, uint64_t since_ns) {
+  const uint32_t process = state_->machine.processes().Known(image);
+  if (process == 0) return;
+  std::vector<ThreadState>& threads = state_->machine.world().threads;
+  const auto thread = std::find_if(threads.rbegin(), threads.rend(),
+                                   [&](const ThreadState& t) { return t.process == process && t.tid == tid; });
+  if (thread == threads.rend()) return;
+  thread->in_call = call;
+  thread->in_fd = fd;
+  thread->in_since_ns = since_ns;
+}
+
+void Aggregator::DropsOf(uint32_t image, uint64_t events) {
+  const uint32_t process = state_->machine.processes().Known(image);
+  if (process != 0) state_->machine.world().processes[process].drops += events;
+}
+
+void Aggregator::NotRecorded(uint32_t pid, const Image& image, const char* kind) {
+  World& world = state_->machine.world();
+  const uint32_t process = state_->machine.processes().Latest(pid, 0);
+  Missing& missing = world.not_recorded.emplace_back();
+  missing.set_kind(kind);
+  missing.set_count(1);
+  missing.set_process(process);
+  missing.set_detail(image.path());
+  if (process == 0) return;
+  ProcessState& owner = world.processes[process];
+  owner.executing = false;
+  owner.next_image.Clear();
+  owner.images.push_back(image);
+  const std::string& path = image.path();
+  if (!path.empty()) owner.name = path.substr(path.rfind('/') + 1).substr(0, 15);
+}
+
+Tables Aggregator::Snapshot(uint64_t end_ns) {
+  state_->Advance(state_->horizon_ns);  // what came late
+  const World& world = state_->machine.world();
+  state_->joined = JoinFlows(world);
+  Tables tables = MakeTables(world, state_->joined, end_ns);
+  AddMissing(world, tables);
+  return tables;
+}
+
+std::vector<ConnectionBlocks> Aggregator::BlocksOfConnections() const {
+  return MakeConnectionBlocks(state_->machine.world(), state_->joined);
+}
+
+}  // namespace socktale

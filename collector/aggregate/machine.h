@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Applies one call at a time to processes, descriptors and flows.
+
+#ifndef SOCKTALE_COLLECTOR_AGGREGATE_MACHINE_H_
+#define SOCKTALE_COLLECTOR_AGGREGATE_MACHINE_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "collector/aggregate/descriptors.h"
+#include "collector/aggregate/flows.h"
+#include "collector/aggregate/pending.h"
+#include "collector/aggregate/processes.h"
+#include "collector/aggregate/state.h"
+
+namespace socktale {
+
+class Machine {
+ public:
+  Machine() : flows_(world_), descriptors_(world_, flows_), processes_(world_, descriptors_) {}
+
+  // Takes what `pending` has out, in its order.
+  void Apply(const Pending& pending);
+
+  World& world() { return world_; }
+  Processes& processes() { return processes_; }
+
+ private:
+  // What is known of a stream so far.
+  struct StreamState {
+    uint32_t process = 0;
+    uint32_t thread = 0;
+    uint32_t flow = 0;  // that a continuation belongs to
+  };
+
+  void Apply(const Record& record, const EventView& event, const Stream& stream, StreamState& state);
+  void Dispatch(const Applied& call, uint32_t image);
+  void Transfer(const Applied& call, StreamState& state);
+  void Wait(const Applied& call);
+  void Resolve(const Applied& call);
+  void Control(const Applied& call);  // fcntl
+
+  // Lives made by calls.
+  void Made(const Applied& call, int32_t fd, DescriptorKind kind, bool close_on_exec);
+  void Socket(const Applied& call);
+  void SocketPair(const Applied& call);
+  void Accept(const Applied& call);
+  void Duplicate(const Applied& call, int32_t to, bool close_on_exec);
+  void Pipe(const Applied& call);
+  void EpollControl(const Applied& call);
+  void Executing(const Applied& call);
+  void Spawn(const Applied& call);
+
+  uint32_t ObjectOf(const Applied& call) const;  // of the record's descriptor at the call's entry, 0: none
+  // A call on a socket, to be counted: its object, made where none is known.
+  uint32_t Use(const Applied& call, bool sure_of_socket);
+
+  World world_;
+  Flows flows_;
+  Descriptors descriptors_;
+  Processes processes_;
+  std::vector<StreamState> streams_;
+  absl::flat_hash_map<std::pair<std::string, std::string>, uint32_t> names_;  // host, address → index of World::names
+};
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_COLLECTOR_AGGREGATE_MACHINE_H_

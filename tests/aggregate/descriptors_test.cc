@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Lives of descriptor numbers: generations, duplicates, exec, passing, closes that nobody saw, and bytes that lie.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <random>
+
+#include "collector/aggregate/aggregator.h"
+#include "proto/event_view.h"
+#include "tests/support/trace_builder.h"
+
+namespace socktale {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::Image;
+using testing::Inet;
+using testing::TraceBuilder;
+
+TEST(DescriptorTest, EachUseOfANumberIsALifeOfItsOwn) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  api.Open(3, "/a");
+  api.Close(3);
+  api.Socket(3, AF_INET, SOCK_STREAM);
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.life_size(), 2);
+  EXPECT_EQ(tables.life(0).generation(), 1u);
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_CLOSED);
+  EXPECT_EQ(tables.life(0).kind(), DESCRIPTOR_KIND_FILE);
+  EXPECT_EQ(tables.object(0).path(), "/a");
+  EXPECT_EQ(tables.life(1).generation(), 2u);
+  EXPECT_EQ(tables.life(1).kind(), DESCRIPTOR_KIND_SOCKET);
+  EXPECT_EQ(tables.life(1).end(), LIFE_END_OPEN);
+}
+
+TEST(DescriptorTest, ANumberReturnedAgainWasClosedUnseen) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  api.Open(3, "/a");
+  api.Open(3, "/b");
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_IMPLICIT);
+  ASSERT_EQ(tables.missing_size(), 1);
+  EXPECT_EQ(tables.missing(0).kind(), "implicit_close");
+  EXPECT_EQ(tables.missing(0).process(), 1u);
+}
+
+// The thread that closes is drained after the thread that got the number.
+TEST(DescriptorTest, ALateCloseFindsTheLifeItEnded) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  api.Open(3, "/a");
+  const uint64_t close_ns = trace.now();
+  trace.After(10'000);
+  api.tid = 11;
+  api.Open(3, "/b");
+  trace.NextBlock();
+  trace.After(10'000);
+  api.Open(4, "/c");
+  trace.NextBlock();
+  trace.At(close_ns);
+  api.tid = 10;
+  api.Close(3);
+  Aggregator aggregator;
+  ASSERT_TRUE(trace.Feed(aggregator, /*advance=*/true).ok());
+  const Tables tables = aggregator.Snapshot(trace.now());
+  ASSERT_EQ(tables.life_size(), 3);
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_CLOSED);
+  EXPECT_EQ(tables.life(0).end_ns(), close_ns);
+  EXPECT_EQ(tables.life(1).end(), LIFE_END_OPEN);
+  EXPECT_EQ(tables.missing_size(), 0) << "it was seen after all";
+}
+
+TEST(DescriptorTest, ALateBeginningIsPutInItsPlace) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  trace.At(50'000);
+  api.Open(3, "/second");
+  trace.NextBlock();
+  trace.After(10'000);
+  api.Open(4, "/c");
+  trace.NextBlock();
+  trace.At(20'000);
+  api.tid = 11;
+  api.Open(3, "/first");
+  Aggregator aggregator;
+  ASSERT_TRUE(trace.Feed(aggregator, /*advance=*/true).ok());
+  const Tables tables = aggregator.Snapshot(trace.now());
+  ASSERT_EQ(tables.life_size(), 3);
+  EXPECT_EQ(tables.life(0).generation(), 2u);
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_OPEN);
+  EXPECT_EQ(tables.life(1).generation(), 1u);
+  EXPECT_EQ(tables.object(static_cast<int>(tables.life(1).object()) - 1).path(), "/first");
+  EXPECT_EQ(tables.life(1).end(), LIFE_END_IMPLICIT);
+}
+
+TEST(DescriptorTest, DuplicatesShareOneObject) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  api.Socket(3, AF_INET, SOCK_STREAM, {.cookie = 77});
+  api.Dup(3, 4);
+  api.Dup2(3, 9);
+  api.Open(5, "/x");
+  api.Dup2(3, 5);
+  Event& fcntl = api.Call(CALL_FCNTL, 3, 20);
+  fcntl.set_flags(F_DUPFD_CLOEXEC);
+  fcntl.set_new_fd(20);
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.life_size(), 6);
+  for (const int i : {1, 2, 4, 5}) {
+    EXPECT_EQ(tables.life(i).object(), 1u);
+    EXPECT_EQ(tables.life(i).begin(), LIFE_BEGIN_DUPLICATED);
+    EXPECT_EQ(tables.life(i).from_life(), 1u);
+  }
+  EXPECT_EQ(tables.life(3).end(), LIFE_END_REPLACED);
+  EXPECT_TRUE(tables.life(5).close_on_exec());
+  EXPECT_EQ(tables.object(0).socket_id(), 77u);
+}
+
+TEST(DescriptorTest, AfterExecOnlyWhatWasFoundGoesOn) {
+  TraceBuilder trace;
+  Image& shell = trace.Start("sh", 10);
+  shell.Socket(3, AF_INET, SOCK_STREAM, {.cookie = 5});
+  shell.Socket(4, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, {.cookie = 6});
+  shell.Open(5, "/x", {.inode = 50});
+  Image& curl = shell.Exec("/usr/bin/curl", {"curl"});
+  curl.FoundSocket(3, AF_INET, SOCK_STREAM, {.cookie = 5});
+  curl.Found(5, DESCRIPTOR_KIND_FILE, {.inode = 51});  // something else by that number
+  curl.Found(6, DESCRIPTOR_KIND_PIPE, {.inode = 60});
+  curl.Open(7, "/y");
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.life_size(), 6);
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_OPEN);
+  EXPECT_EQ(tables.life(1).end(), LIFE_END_EXEC);
+  EXPECT_EQ(tables.life(2).end(), LIFE_END_EXEC);
+  EXPECT_EQ(tables.life(3).begin(), LIFE_BEGIN_FOUND);
+  EXPECT_EQ(tables.life(3).fd(), 5);
+  EXPECT_EQ(tables.life(3).generation(), 2u);
+  EXPECT_EQ(tables.life(4).kind(), DESCRIPTOR_KIND_PIPE);
+  EXPECT_EQ(tables.missing_size(), 0);
+}
+
+TEST(DescriptorTest, PassedDescriptorsNameTheSameObject) {
+  for (const bool found_first : {false, true}) {
+    TraceBuilder trace;
+    Image& a = trace.Start("a", 10);
+    Image& b = trace.Start("b", 20);
+    a.SocketPair(3, 4, AF_UNIX, SOCK_STREAM);
+    a.Socket(7, AF_INET, SOCK_STREAM, {.cookie = 500});
+    a.Send(3, "x", {.passed = {7}});
+    b.FoundSocket(5, AF_UNIX, SOCK_STREAM, {.cookie = 9});
+    const uint64_t call_ns = trace.now();
+    if (found_first) {
+      trace.After(500);
+      b.FoundSocket(8, AF_INET, SOCK_STREAM, {.cookie = 500, .took_ns = 0});
+      trace.At(call_ns);
+    }
+    b.Recv(5, "x", {.took_ns = 800, .passed = {8}});
+    if (!found_first) b.FoundSocket(8, AF_INET, SOCK_STREAM, {.cookie = 500});
+    b.Close(8);
+    const Tables tables = trace.Aggregate();
+    const DescriptorLife* received = nullptr;
+    for (const DescriptorLife& life : tables.life()) {
+      if (life.process() == 2 && life.fd() == 8) received = &life;
+    }
+    ASSERT_NE(received, nullptr);
+    EXPECT_EQ(received->begin(), LIFE_BEGIN_RECEIVED) << found_first;
+    EXPECT_EQ(tables.object(static_cast<int>(received->object()) - 1).socket_id(), 500u);
+    EXPECT_EQ(received->from_life(), 3u);
+    EXPECT_EQ(received->end(), LIFE_END_CLOSED);
+  }
+}
+
+TEST(DescriptorTest, PipesArePairsAlsoWhenFound) {
+  TraceBuilder trace;
+  Image& a = trace.Start("a", 10);
+  a.Pipe(3, 4, {.inode = 900});
+  Image& b = trace.Start("b", 20);
+  b.Found(0, DESCRIPTOR_KIND_PIPE, {.inode = 900});
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(tables.object(0).pair(), 2u);
+  EXPECT_EQ(tables.object(1).pair(), 1u);
+  EXPECT_EQ(tables.life(2).object(), 1u) << "the read end";
+}
+
+TEST(DescriptorTest, EpollKnowsWhatItWatches) {
+  TraceBuilder trace;
+  Image& a = trace.Start("a", 10);
+  a.EpollCreate(4);
+  a.EpollAdd(4, 9, EPOLLIN);
+  a.EpollAdd(4, 3, EPOLLIN);
+  Event& removed = a.Call(CALL_EPOLL_CTL, 4, 0);
+  removed.set_flags(EPOLL_CTL_DEL);
+  removed.set_new_fd(9);
+  a.EpollAdd(4, 7, EPOLLIN);
+  EXPECT_THAT(trace.Aggregate().object(0).watches(), ElementsAre(3, 7));
+}
+
+TEST(DescriptorTest, UseOfANumberNobodySawMadeBeginsAFoundLife) {
+  TraceBuilder trace;
+  Image& a = trace.Start("a", 10);
+  a.Recv(6, "x");
+  a.RecvFails(7, EBADF);
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.life_size(), 1);
+  EXPECT_EQ(tables.life(0).begin(), LIFE_BEGIN_FOUND);
+  EXPECT_EQ(tables.life(0).kind(), DESCRIPTOR_KIND_SOCKET);
+  EXPECT_EQ(tables.connection_size(), 1);
+}
+
+// Bytes that an attacker chose: nothing of this may crash, hang or grow without bound.
+TEST(HostileTest, RandomlyChangedEventsAreSurvived) {
+  TraceBuilder trace;
+  Image& a = trace.Start("a", 10);
+  a.Socket(3, AF_INET, SOCK_STREAM);
+  a.Connect(3, Inet("127.0.0.1", 80), {.local = Inet("127.0.0.1", 4000)});
+  a.Send(3, "hello");
+  Image& b = a.Fork(11);
+  b.SocketPair(5, 6, AF_UNIX, SOCK_DGRAM);
+  b.Send(5, "x", {.peer = Inet("1.2.3.4", 5), .passed = {3, 4}});
+  b.Recv(6, "x", {.passed = {8, 9}});
+  b.EpollCreate(4);
+  b.EpollAdd(4, 9, EPOLLIN);
+  b.Exec("/bin/true", {"true"}).Found(3, DESCRIPTOR_KIND_SOCKET, {.peer = Inet("127.0.0.1", 80), .cookie = 1});
+  std::vector<std::string> runs;
+  for (const auto& block : trace.Blocks()) runs.insert(runs.end(), block.begin(), block.end());
+  std::mt19937 random(7);
+  for (int round = 0; round < 3000; ++round) {
+    Aggregator aggregator;
+    for (const std::string& original : runs) {
+      std::string bytes = original;
+      for (int i = 0; i < 6; ++i) bytes[random() % bytes.size()] = static_cast<char>(random());
+      RunView run;
+      run.image = static_cast<uint32_t>(random() % 4);
+      run.tid = static_cast<uint32_t>(random() % 3);
+      run.base_ns = random() % 5 == 0 ? UINT64_MAX - 5 : random() % 100;
+      run.events = bytes;
+      aggregator.Add(run, random()).IgnoreError();
+      if (random() % 2 == 0) aggregator.Advance(random());
+    }
+    aggregator.Advance(UINT64_MAX);
+    aggregator.Snapshot(1);
+    aggregator.BlocksOfConnections();
+  }
+}
+
+TEST(HostileTest, ForksWithoutEndDoNotEatMemory) {
+  TraceBuilder trace;
+  Image& a = trace.Start("a", 10);
+  for (int fd = 3; fd < 3000; ++fd) a.Open(fd, "");
+  for (uint32_t pid = 100; pid < 3000; ++pid) a.Call(CALL_FORK, 0, pid).set_pid(pid);
+  Aggregator aggregator;
+  ASSERT_TRUE(trace.Feed(aggregator).ok());
+}
+
+}  // namespace
+}  // namespace socktale

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Lives of pids: forks, execs, vfork children, pids used again, programs that were not recorded.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <map>
+#include <tuple>
+
+#include "collector/aggregate/aggregator.h"
+#include "tests/support/trace_builder.h"
+
+namespace socktale {
+namespace {
+
+using testing::Image;
+using testing::TraceBuilder;
+
+TEST(ProcessTest, AnExecGoesOnInTheSameProcess) {
+  TraceBuilder trace;
+  Image& shell = trace.Start("sh", 10);
+  Image& curl = shell.Exec("/usr/bin/curl", {"curl", "-s", "localhost"});
+  curl.Open(3, "/etc/hosts");
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.process_size(), 1);
+  const Process& process = tables.process(0);
+  EXPECT_EQ(process.name(), "curl");
+  ASSERT_EQ(process.image_size(), 2);
+  EXPECT_EQ(process.image(0).path(), "/usr/bin/sh");
+  EXPECT_EQ(process.image(1).path(), "/usr/bin/curl");
+  EXPECT_EQ(process.image(1).argv_size(), 3);
+  EXPECT_EQ(process.image(1).number(), 2u);
+  EXPECT_EQ(tables.missing_size(), 0);
+  EXPECT_EQ(tables.thread_size(), 1) << "the thread goes on, too";
+}
+
+TEST(ProcessTest, AFailedExecChangesNothing) {
+  TraceBuilder trace;
+  Image& shell = trace.Start("sh", 10);
+  shell.Executing("/nowhere", {"nowhere"});
+  shell.Call(CALL_EXECVE, 0, -1, {.error = ENOENT});
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(tables.process(0).image_size(), 1);
+  EXPECT_EQ(tables.missing_size(), 0);
+}
+
+TEST(ProcessTest, AProgramThatNeverAttachedIsNamed) {
+  TraceBuilder trace;
+  Image& shell = trace.Start("sh", 10);
+  shell.Open(3, "/a", {.flags = 02000000});
+  shell.Open(4, "/b");
+  shell.Executing("/opt/gotool", {"gotool", "-v"});
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.process(0).image_size(), 2);
+  EXPECT_EQ(tables.process(0).image(1).number(), 0u);
+  EXPECT_EQ(tables.process(0).image(1).not_recorded(), "not attached");
+  ASSERT_EQ(tables.missing_size(), 1);
+  EXPECT_EQ(tables.missing(0).kind(), "not_attached");
+  EXPECT_EQ(tables.missing(0).detail(), "/opt/gotool");
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_EXEC) << "close-on-exec";
+  EXPECT_EQ(tables.life(1).end(), LIFE_END_OPEN);
+}
+
+TEST(ProcessTest, TheCollectorsWordReplacesNotAttached) {
+  TraceBuilder trace;
+  Image& shell = trace.Start("sh", 10);
+  shell.Executing("/opt/gotool", {"gotool"});
+  Aggregator aggregator;
+  ASSERT_TRUE(trace.Feed(aggregator).ok());
+  socktale::Image image;
+  image.set_path("/opt/gotool");
+  image.set_not_recorded("static");
+  aggregator.NotRecorded(10, image, "static");
+  aggregator.ExitStatus(10, 0x0300, 77);
+  const Tables tables = aggregator.Snapshot(100);
+  ASSERT_EQ(tables.missing_size(), 1);
+  EXPECT_EQ(tables.missing(0).kind(), "static");
+  EXPECT_EQ(tables.process(0).name(), "gotool");
+  EXPECT_EQ(tables.process(0).exit_status(), 3);
+  EXPECT_EQ(tables.process(0).end_ns(), 77u);
+}
+
+TEST(ProcessTest, AForkedChildHasItsParentsDescriptorsAsOfTheFork) {
+  TraceBuilder trace;
+  Image& parent = trace.Start("server", 10);
+  parent.Socket(3, AF_INET, SOCK_STREAM, {.cookie = 5});
+  Image& child = parent.Fork(11);
+  parent.Close(3);
+  parent.Open(3, "/etc/passwd");
+  child.Send(3, "x");
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.process_size(), 2);
+  EXPECT_EQ(tables.process(1).pid(), 11u);
+  EXPECT_EQ(tables.process(1).parent(), 1u);
+  EXPECT_EQ(tables.process(1).image(0).path(), "/usr/bin/server");
+  ASSERT_EQ(tables.life_size(), 3);
+  EXPECT_EQ(tables.life(1).process(), 2u);
+  EXPECT_EQ(tables.life(1).begin(), LIFE_BEGIN_INHERITED);
+  EXPECT_EQ(tables.life(1).object(), tables.life(0).object());
+  EXPECT_EQ(tables.life(1).from_life(), 1u);
+  EXPECT_EQ(tables.life(1).event_count(), 1u);
+}
+
+// The collector may see the child's events before the fork of the parent has returned.
+TEST(ProcessTest, AChildMayBeSeenBeforeItsFork) {
+  TraceBuilder trace;
+  Image& parent = trace.Start("server", 10);
+  parent.Open(3, "/a");
+  const uint64_t fork_ns = trace.now();
+  Image& child = trace.Attach("", 11, ATTACH_REASON_FORK, 10, parent.number);
+  child.Close(3);
+  trace.NextBlock();
+  trace.At(fork_ns);
+  parent.Call(CALL_FORK, 0, 11, {.took_ns = 90'000}).set_pid(11);
+  parent.Close(3);
+  Aggregator aggregator;
+  ASSERT_TRUE(trace.Feed(aggregator, /*advance=*/true).ok());
+  const Tables tables = aggregator.Snapshot(trace.now());
+  ASSERT_EQ(tables.process_size(), 2);
+  EXPECT_EQ(tables.process(1).parent(), 1u);
+  ASSERT_EQ(tables.life_size(), 2);
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_CLOSED);
+  EXPECT_EQ(tables.life(1).end(), LIFE_END_CLOSED);
+}
+
+TEST(ProcessTest, ASecondUseOfAPidIsAnotherProcess) {
+  TraceBuilder trace;
+  Image& shell = trace.Start("sh", 10);
+  Image& first = shell.Fork(11);
+  first.Exit(0);
+  trace.After(1'000'000);
+  shell.Fork(11);
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.process_size(), 3);
+  EXPECT_EQ(tables.process(1).pid_use(), 1u);
+  EXPECT_EQ(tables.process(2).pid_use(), 2u);
+  EXPECT_EQ(tables.process(1).exit_status(), 0);
+  EXPECT_FALSE(tables.process(2).has_exit_status());
+}
+
+TEST(ProcessTest, AVforkChildsCallsLeaveItsParentsTableAlone) {
+  TraceBuilder trace;
+  Image& parent = trace.Start("make", 10);
+  parent.Open(3, "/a");
+  parent.Open(4, "/b");
+  const uint64_t vfork_ns = trace.now();
+  trace.After(5000);
+  parent.vfork_child = 11;
+  parent.Close(3);
+  parent.Dup2(4, 1);
+  Image& cc = parent.Exec("/usr/bin/cc", {"cc"});
+  parent.vfork_child = 0;
+  cc.Found(1, DESCRIPTOR_KIND_FILE);
+  cc.Found(4, DESCRIPTOR_KIND_FILE);
+  cc.Open(3, "/c");
+  trace.NextBlock();
+  const uint64_t now = trace.now();
+  trace.At(vfork_ns);
+  parent.Call(CALL_VFORK, 0, 11, {.took_ns = now - vfork_ns}).set_pid(11);
+  parent.Close(3);
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.process_size(), 2);
+  EXPECT_EQ(tables.process(1).pid(), 11u);
+  EXPECT_EQ(tables.process(1).name(), "cc");
+  EXPECT_EQ(tables.process(1).parent(), 1u);
+  std::map<std::tuple<uint32_t, int, uint32_t>, const DescriptorLife*> lives;  // process, number, generation
+  for (const DescriptorLife& life : tables.life()) lives[{life.process(), life.fd(), life.generation()}] = &life;
+  const DescriptorLife* parents = lives[{1, 3, 1}];
+  ASSERT_NE(parents, nullptr);
+  EXPECT_EQ(parents->end(), LIFE_END_CLOSED);
+  EXPECT_GT(parents->end_ns(), now);
+  ASSERT_TRUE((lives[{2, 3, 1}] != nullptr && lives[{2, 1, 1}] != nullptr));
+  EXPECT_EQ((lives[{2, 3, 1}]->end()), LIFE_END_CLOSED);
+  EXPECT_EQ((lives[{2, 1, 1}]->end()), LIFE_END_OPEN);
+  EXPECT_EQ(tables.missing_size(), 0) << tables.missing(0).DebugString();
+}
+
+TEST(ProcessTest, ASpawnedChildThatNeverAttachedIsNamed) {
+  TraceBuilder trace;
+  Image& parent = trace.Start("node", 10);
+  Event& one = parent.Call(CALL_POSIX_SPAWN, 0, 0);
+  one.set_pid(11);
+  one.set_path("/usr/bin/gotool");
+  Event& two = parent.Call(CALL_POSIX_SPAWN, 0, 0);
+  two.set_pid(12);
+  two.set_path("/bin/ls");
+  trace.Attach("ls", 12, ATTACH_REASON_START, 10, 0);
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.process_size(), 3);
+  EXPECT_EQ(tables.process(2).name(), "ls");
+  EXPECT_EQ(tables.process(2).parent(), 1u);
+  ASSERT_EQ(tables.missing_size(), 1);
+  EXPECT_EQ(tables.missing(0).process(), 2u);
+  EXPECT_EQ(tables.missing(0).detail(), "/usr/bin/gotool");
+}
+
+TEST(ProcessTest, ThePeakOfDescriptorsIsRemembered) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  for (int fd = 3; fd < 13; ++fd) api.Open(fd, "/x");
+  const uint64_t peak_ns = trace.now() - 1000;
+  for (int fd = 3; fd < 13; ++fd) api.Close(fd);
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(tables.process(0).peak_descriptors(), 10u);
+  EXPECT_EQ(tables.process(0).peak_ns(), peak_ns);
+  EXPECT_EQ(tables.process(0).descriptor_limit(), 1024u);
+}
+
+TEST(ProcessTest, AnImageThatWasLeftByExecDoesNotEndTheProcess) {
+  TraceBuilder trace;
+  Image& shell = trace.Start("sh", 10);
+  Image& curl = shell.Exec("/usr/bin/curl", {"curl"});
+  Aggregator aggregator;
+  ASSERT_TRUE(trace.Feed(aggregator).ok());
+  aggregator.ProcessEnded(shell.number, 500'000);
+  EXPECT_EQ(aggregator.Snapshot(1).process(0).end_ns(), 0u);
+  aggregator.ProcessEnded(curl.number, 900'000);
+  EXPECT_EQ(aggregator.Snapshot(1).process(0).end_ns(), 900'000u);
+}
+
+TEST(ProcessTest, EventsWithoutAnAttachmentMakeAProcessWithoutAName) {
+  TraceBuilder trace;
+  Image& lost = trace.Unattached(9);
+  lost.Open(3, "/x");
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.process_size(), 1);
+  EXPECT_EQ(tables.process(0).pid(), 0u);
+  EXPECT_EQ(tables.process(0).image(0).number(), 9u);
+}
+
+TEST(ThreadTest, ASignalHandlersLevelBelongsToItsThread) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  api.Open(3, "/x");
+  api.level = 1;
+  api.Close(3);
+  api.level = 0;
+  api.tid = 11;
+  api.Open(3, "/x");
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.thread_size(), 2);
+  EXPECT_EQ(tables.thread(0).event_count(), 3u);
+  EXPECT_EQ(tables.thread(1).tid(), 11u);
+}
+
+}  // namespace
+}  // namespace socktale
