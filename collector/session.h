@@ -21,17 +21,17 @@
 namespace socktale {
 
 struct SessionOptions {
-  std::string trace_path;             // final name, absolute
+  std::string trace_path;  // final name, absolute
   bool overwrite = false;
-  std::string name;                   // name of the trace; of the session for --into
-  std::vector<std::string> command;   // empty for `collect`
-  std::string shim_path;              // absolute path of libsocktale.so
-  uint64_t payload_limit = 64ull << 20;  // UINT64_MAX: everything
-  bool pipe_data = false;             // --io pipes
-  bool file_data = false;             // --io files
-  bool drop_when_full = false;        // --on-full drop
-  uint64_t arena_bytes = 1ull << 30;  // most the arena may grow to
-  uint64_t first_arena_bytes = 64ull << 20;  // what it begins with; tests make it small
+  std::string name;                          // name of the trace; of the session for --into
+  std::vector<std::string> command;          // empty for `collect`
+  std::string shim_path;                     // absolute path of libsocktale.so
+  uint64_t payload_limit = 64ull << 20;      // UINT64_MAX: everything
+  bool pipe_data = false;                    // --io pipes
+  bool file_data = false;                    // --io files
+  bool drop_when_full = false;               // --on-full drop
+  uint64_t arena_bytes = 1ull << 30;         // most the arena may grow to
+  uint64_t first_arena_bytes = 16ull << 20;  // what it begins with; tests make it small
   bool compress = true;
 };
 
@@ -44,10 +44,10 @@ struct SessionSummary {
   uint64_t duration_ns = 0;
   uint64_t file_bytes = 0;
   uint64_t dropped_events = 0;
-  std::vector<Missing> missing;       // completeness statement, worst first
-  bool daemons_live_on = false;       // CMD is gone and others are recorded in the background
+  std::vector<Missing> missing;  // completeness statement, worst first
+  bool daemons_live_on = false;  // CMD is gone and others are recorded in the background
   uint64_t processes_alive = 0;
-  std::string stopped;                // recording stopped before the end: why, in words (disk full …)
+  std::string stopped;  // recording stopped before the end: why, in words (disk full …)
 };
 
 // One recording. Not thread-safe; everything happens in the thread that calls Poll().
@@ -65,14 +65,21 @@ class Session {
   // there was nothing to do. extra_fd: also wake up when this becomes readable (-1: none).
   virtual absl::Status Poll(int max_wait_ms, int extra_fd) = 0;
 
-  // Traced processes that are alive now, without those of `except_pid`.
+  // Traced processes that are alive now, and children of theirs that are about to attach.
   virtual uint64_t LiveProcesses() = 0;
+
+  // CMD runs: the program at `path`, as found. If it never attaches, the trace says so.
+  virtual void CommandStarted(pid_t pid, const std::string& path) = 0;
 
   // waitpid's word on CMD.
   virtual void CommandEnded(pid_t pid, int wait_status) = 0;
 
   // Drains to the end, tells the shims to go quiet, seals the trace, removes the arena.
   virtual absl::StatusOr<SessionSummary> Finish() = 0;
+
+  // To be called in the child of a fork that goes on recording (the parent leaves by _exit): the shims look for this
+  // process from now on.
+  virtual void GoOnInThisProcess() = 0;
 
   // Summary of a recording that goes on (for daemons that outlive CMD).
   virtual SessionSummary Summary() = 0;

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From the arena to the trace file: takes Runs, writes them as blocks, and gives their chunks back once, and only once,
+// they stand in the file.
+
+#ifndef SOCKTALE_COLLECTOR_BLOCK_BUILDER_H_
+#define SOCKTALE_COLLECTOR_BLOCK_BUILDER_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "collector/arena_reader.h"
+#include "proto/trace_file_writer.h"
+
+namespace socktale {
+
+class BlockBuilder {
+ public:
+  // Called for each Run of a block that was written, with the block's sequence number, before its chunks are freed.
+  using Sink = std::function<void(const RunView& run, uint64_t block)>;
+
+  // All outlive the builder.
+  BlockBuilder(ArenaReader* reader, TraceFileWriter* writer, Sink sink)
+      : reader_(*reader), writer_(*writer), sink_(std::move(sink)) {}
+
+  struct Options {
+    bool everything = false;  // also what stands behind a missing chunk (at the end)
+    bool compress = false;
+    uint64_t now_ns = 0;  // ns since the trace began; no event is later
+  };
+
+  // Takes all that is committed now and writes it. between: called after each block. An error of the file leaves the
+  // chunks as they are: their bytes can still be salvaged.
+  absl::Status Drain(const Options& options, const std::function<void()>& between);
+
+  // Chunks freed by the last Drain.
+  uint32_t freed() const { return freed_; }
+
+  // Return time of the latest event written so far, ns since the trace began.
+  uint64_t last_ns() const { return last_ns_; }
+
+ private:
+  absl::Status WriteBlock(const RunTotals& totals, bool compress);
+
+  ArenaReader& reader_;
+  TraceFileWriter& writer_;
+  Sink sink_;
+  std::string events_;
+  absl::flat_hash_set<uint32_t> images_;
+  std::vector<ArenaReader::Taken> taken_;
+  uint32_t freed_ = 0;
+  uint64_t last_ns_ = 0;
+};
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_COLLECTOR_BLOCK_BUILDER_H_

@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/session.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "base/status_macros.h"
+#include "collector/aggregate/aggregator.h"
+#include "collector/arena.h"
+#include "collector/arena_reader.h"
+#include "collector/attach_server.h"
+#include "collector/block_builder.h"
+#include "collector/clock.h"
+#include "collector/process_watch.h"
+#include "collector/tables.h"
+#include "collector/unrecorded.h"
+#include "proto/trace_file_writer.h"
+
+namespace socktale {
+namespace {
+
+// Events wait in the arena until there are so many bytes of them or the oldest is so old: fewer, larger runs.
+constexpr uint64_t kTakeBytes = 256 << 10;
+constexpr uint64_t kTakeNs = 100 * kMillisecondNs;
+constexpr uint64_t kTakeLiveNs = 20 * kMillisecondNs;  // with somebody watching
+// More waiting bytes than this, and blocks go to the file as they are.
+constexpr uint64_t kBehindBytes = 4 << 20;
+
+constexpr uint64_t kShortestSleepNs = 500'000;
+constexpr uint64_t kLongestSleepNs = 10 * kMillisecondNs;
+
+// How often slots and chunks are looked through even if no counter moved, and quiet threads are asked after.
+constexpr uint64_t kThoroughNs = 20 * kMillisecondNs;
+constexpr uint64_t kQuietNs = kSecondNs;
+
+// An event may become visible so much later than its call returned: its thread may have to wait for a processor.
+constexpr uint64_t kCommitSlackNs = 20 * kMillisecondNs;
+// A close or dup2 in progress holds the order of things back so long at most.
+constexpr uint64_t kLongestCloseNs = 5 * kSecondNs;
+
+constexpr uint64_t kTablesNs = 10 * kSecondNs;
+constexpr uint64_t kAwaitChildNs = 2 * kSecondNs;
+constexpr uint64_t kGrowAgainNs = kSecondNs;
+
+// Ends count from the entry of these calls, so nothing after it may be settled while one is in progress.
+bool EndsDescriptors(uint32_t call) { return call == CALL_CLOSE || call == CALL_DUP2 || call == CALL_DUP3; }
+
+TraceHeader MakeHeader(const SessionOptions& options, const Arena& arena) {
+  TraceHeader header;
+  header.set_version(SOCKTALE_VERSION);
+  header.set_session(arena.token());
+  header.set_start_wall_ns(ClockNs(CLOCK_REALTIME) - (MonotonicNs() - arena.base_ns()));
+  header.set_base_ns(arena.base_ns());
+  for (const std::string& word : options.command) header.add_command(word);
+  utsname host;
+  if (uname(&host) == 0) {
+    header.set_host(host.nodename);
+    header.set_kernel(host.release);
+  }
+  if (options.payload_limit != UINT64_MAX) header.set_payload_limit(options.payload_limit);
+  std::vector<absl::string_view> io = {"sockets"};
+  if (options.pipe_data) io.push_back("pipes");
+  if (options.file_data) io.push_back("files");
+  header.set_io(absl::StrJoin(io, ","));
+  header.set_name(options.name);
+  char cwd[PATH_MAX];
+  if (getcwd(cwd, sizeof cwd) != nullptr) header.set_cwd(cwd);
+  return header;
+}
+
+class RecordingSession final : public Session {
+ public:
+  RecordingSession(const SessionOptions& options, Arena arena, TraceFileWriter writer, ProcessWatch watch)
+      : options_(options),
+        arena_(std::move(arena)),
+        writer_(std::move(writer)),
+        watch_(std::move(watch)),
+        reader_(&arena_, [this](uint32_t image, const EventView& event) { unrecorded_.Add(image, event); }),
+        builder_(&reader_, &writer_, [this](const RunView& run, uint64_t block) { RunWritten(run, block); }) {}
+
+  ~RecordingSession() override {
+    // Without Finish the shims must not wait for a collector that is not there, and a recovery may find the arena.
+    if (!finished_) QuietShims();
+  }
+
+  // Opens the attach socket. An error leaves nothing of the session behind.
+  absl::Status Listen() {
+    absl::Status status = TryListen();
+    if (!status.ok()) {
+      finished_ = true;
+      arena_.Remove();
+      unlink(writer_.part_path().c_str());
+    }
+    return status;
+  }
+
+  absl::Status TryListen() {
+    ASSIGN_OR_RETURN(attach_, AttachServer::Create(arena_.token(), arena_.share_fd(), [this](pid_t pid) {
+                       return pid == getpid() || watch_.Watches(pid);
+                     }));
+    return absl::OkStatus();
+  }
+
+  std::vector<std::string> Environment(const std::string& preload) const override;
+  absl::Status Poll(int max_wait_ms, int extra_fd) override;
+  uint64_t LiveProcesses() override;
+  void CommandStarted(pid_t pid, const std::string& path) override;
+  void CommandEnded(pid_t pid, int wait_status) override {
+    aggregator_.ExitStatus(static_cast<uint32_t>(pid), wait_status, Now());
+  }
+  absl::StatusOr<SessionSummary> Finish() override;
+  void GoOnInThisProcess() override { arena_.header().collector_pid = static_cast<uint32_t>(getpid()); }
+  SessionSummary Summary() override { return Summarize(aggregator_.Snapshot(Now())); }
+  void OnRun(std::function<void(absl::string_view encoded_run)> callback) override { on_run_ = std::move(callback); }
+
+ private:
+  // An image that ended, whose slot is free once its chunks are.
+  struct EndedImage {
+    uint32_t image = 0;
+    bool process_gone = false;  // else it ended by exec
+    uint64_t end_ns = 0;
+    bool told = false;  // the aggregator knows
+  };
+
+  uint64_t Now() const { return MonotonicNs() - arena_.base_ns(); }
+  void RunWritten(const RunView& run, uint64_t block);
+  void FindImages();
+  void CheckProcesses();
+  void CheckThreads();
+  void SettleEnded();
+  absl::Status Drain(bool everything);
+  bool Due(const ArenaReader::Ready& ready, uint64_t now) const;
+  bool Crowded(uint32_t numerator, uint32_t denominator) const;
+  void GrowIfCrowded();
+  uint64_t Horizon(uint64_t pass_ns) const;
+  void QuietShims();
+  void Stop(const absl::Status& why);
+  void Beat() { arena_.header().heartbeat.fetch_add(1, std::memory_order_relaxed); }
+  void Wait(int max_wait_ms, int extra_fd);
+  SessionSummary Summarize(const Tables& tables) const;
+
+  const SessionOptions options_;
+  Arena arena_;
+  TraceFileWriter writer_;
+  ProcessWatch watch_;
+  AttachServer attach_;
+  UnrecordedPrograms unrecorded_;
+  ArenaReader reader_;
+  BlockBuilder builder_;
+  Aggregator aggregator_;
+  std::function<void(absl::string_view)> on_run_;
+
+  std::map<uint32_t, uint32_t> slot_of_image_;  // images whose slot is not free yet
+  std::vector<EndedImage> ended_;
+  uint32_t seen_images_ = 0;  // ArenaHeader::next_image when the slots were last looked through
+  uint64_t next_thorough_ns_ = 0;
+  uint64_t next_quiet_ns_ = 0;
+  uint64_t last_drain_ns_ = 0;
+  uint64_t next_tables_ns_ = kTablesNs;
+  uint64_t tables_event_ = 1;  // next_event when tables were last written
+  uint64_t next_growth_ns_ = 0;
+  uint64_t sleep_ns_ = kShortestSleepNs;
+  uint64_t unreadable_runs_ = 0;
+  std::vector<WriterKey> quiet_;  // writers that were quiet, and whose threads were gone, at the last look
+  std::string stopped_;
+  bool finished_ = false;
+};
+
+std::vector<std::string> RecordingSession::Environment(const std::string& preload) const {
+  std::string entries = options_.shim_path;
+  for (const absl::string_view entry : absl::StrSplit(preload, absl::ByAnyChar(": "), absl::SkipEmpty())) {
+    if (!absl::EndsWith(entry, "/libsocktale.so")) absl::StrAppend(&entries, ":", entry);
+  }
+  return {absl::StrCat("LD_PRELOAD=", entries),
+          absl::StrCat(abi::kAttachVariable, "=1,", absl::BytesToHexString(arena_.token()), ",", attach_.name(), ",",
+                       arena_.path())};
+}
+
+void RecordingSession::CommandStarted(pid_t pid, const std::string& path) {
+  Image image;
+  image.set_path(path);
+  for (const std::string& word : options_.command) image.add_argv(word);
+  unrecorded_.Executing(static_cast<uint32_t>(pid), watch_.own_namespace(), std::move(image));
+}
+
+void RecordingSession::RunWritten(const RunView& run, uint64_t block) {
+  if (!aggregator_.Add(run, block).ok()) ++unreadable_runs_;
+  if (on_run_) on_run_(run.events);
+}
+
+// Finds process images that attached since.
+void RecordingSession::FindImages() {
+  seen_images_ = arena_.header().next_image.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < abi::kMaxProcesses; ++i) {
+    const abi::ProcessSlot& slot = arena_.slot(i);
+    if (slot.state.load(std::memory_order_acquire) != abi::kSlotLive) continue;
+    const uint32_t image = slot.image;
+    const ProcessIdentity identity = {slot.pid, slot.pid_namespace, slot.start_ticks};
+    if (image == 0 || identity.pid == 0 || identity.pid > INT_MAX || !slot_of_image_.emplace(image, i).second) continue;
+    unrecorded_.ImageStarted(image, identity.pid, identity.pid_namespace);
+    if (const uint32_t before = watch_.Watch(image, identity); before != 0) {
+      reader_.Look(true);
+      reader_.EndImage(before);
+      ended_.push_back({.image = before, .process_gone = false, .end_ns = Now(), .told = true});
+    }
+  }
+}
+
+void RecordingSession::CheckProcesses() {
+  const std::vector<ProcessWatch::Ended> gone = watch_.TakeEnded();
+  if (gone.empty()) return;
+  const uint64_t now = Now();
+  reader_.Look(true);
+  for (const ThreadInCallHint& hint : reader_.CallsInProgress()) {
+    if (hint.call == CALL_EXIT) continue;
+    const bool ended =
+        std::any_of(gone.begin(), gone.end(), [&hint](const auto& e) { return e.image == hint.writer.image; });
+    if (ended)
+      aggregator_.ThreadInCall(hint.writer.image, hint.writer.tid, static_cast<Call>(hint.call), hint.fd,
+                               hint.since_ns);
+  }
+  for (const ProcessWatch::Ended& end : gone) {
+    if (!end.certain) continue;  // out of sight, but it may write on
+    reader_.EndImage(end.image);
+    ended_.push_back({.image = end.image, .process_gone = true, .end_ns = now});
+  }
+}
+
+// Threads that ended leave an open chunk behind; it is given back when the thread was missing at two looks.
+void RecordingSession::CheckThreads() {
+  std::vector<WriterKey> gone;
+  for (const WriterKey& writer : reader_.QuietWriters(MonotonicNs() - kQuietNs)) {
+    if (watch_.ThreadLives(writer.image, writer.tid)) continue;
+    if (std::find(quiet_.begin(), quiet_.end(), writer) != quiet_.end()) {
+      reader_.EndWriter(writer);
+    } else {
+      gone.push_back(writer);
+    }
+  }
+  quiet_ = std::move(gone);
+}
+
+// Images that ended and are drained: tells the aggregator, frees their slots.
+void RecordingSession::SettleEnded() {
+  std::erase_if(ended_, [this](EndedImage& end) {
+    if (!end.told) aggregator_.ProcessEnded(end.image, end.end_ns);
+    end.told = true;
+    if (reader_.HasChunks(end.image)) return false;
+    const auto slot = slot_of_image_.find(end.image);
+    if (slot == slot_of_image_.end()) return true;
+    abi::ProcessSlot& shared = arena_.slot(slot->second);
+    if (const uint64_t drops = shared.drops.load(std::memory_order_acquire); drops > 0) {
+      aggregator_.DropsOf(end.image, drops);
+    }
+    shared.drops.store(0, std::memory_order_relaxed);
+    shared.state.store(abi::kSlotFree, std::memory_order_release);
+    slot_of_image_.erase(slot);
+    return true;
+  });
+}
+
+bool RecordingSession::Crowded(uint32_t numerator, uint32_t denominator) const {
+  for (uint32_t c = 0; c < abi::kSizeClasses; ++c) {
+    if (reader_.chunks_in_use(c) * denominator > arena_.usable_chunks(c) * numerator) return true;
+  }
+  return arena_.header().waiters.load(std::memory_order_relaxed) > 0;
+}
+
+void RecordingSession::GrowIfCrowded() {
+  const uint64_t now = MonotonicNs();
+  if (!arena_.may_grow() || now < next_growth_ns_ || !Crowded(3, 4)) return;
+  // Where there is no room for more, the writers wait for what there is.
+  if (!arena_.Grow().ok()) next_growth_ns_ = now + kGrowAgainNs;
+}
+
+bool RecordingSession::Due(const ArenaReader::Ready& ready, uint64_t now) const {
+  if (ready.bytes == 0) return ready.sealed > 0 || !ended_.empty();
+  return ready.bytes >= kTakeBytes || !ended_.empty() || now - last_drain_ns_ >= (on_run_ ? kTakeLiveNs : kTakeNs) ||
+         Crowded(1, 2);
+}
+
+// What lies before it is settled: every event with an earlier return (for ends: entry) was in the pass that began at
+// pass_ns (ns since the trace began).
+uint64_t RecordingSession::Horizon(uint64_t pass_ns) const {
+  uint64_t horizon = pass_ns - std::min(pass_ns, kCommitSlackNs);
+  for (const ThreadInCallHint& hint : reader_.CallsInProgress()) {
+    if (EndsDescriptors(hint.call) && hint.since_ns + kLongestCloseNs > pass_ns)
+      horizon = std::min(horizon, hint.since_ns);
+  }
+  return horizon;
+}
+
+// Writes what is committed now.
+absl::Status RecordingSession::Drain(bool everything) {
+  const uint64_t pass_ns = Now();
+  const bool behind = reader_.Measure().bytes > kBehindBytes || Crowded(1, 2);
+  RETURN_IF_ERROR(
+      builder_.Drain({.everything = everything, .compress = options_.compress && !behind, .now_ns = pass_ns}, [this] {
+        Beat();
+        if (arena_.header().waiters.load() > 0) arena_.WakeWriters();
+      }));
+  last_drain_ns_ = MonotonicNs();
+  if (builder_.freed() > 0) arena_.WakeWriters();
+  aggregator_.Advance(Horizon(pass_ns));
+  return absl::OkStatus();
+}
+
+absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
+  Beat();
+  attach_.Serve();
+  const uint64_t now = MonotonicNs();
+  const bool thorough = now >= next_thorough_ns_;
+  if (thorough) next_thorough_ns_ = now + kThoroughNs;
+  if (thorough || arena_.header().next_image.load(std::memory_order_acquire) != seen_images_) FindImages();
+  reader_.Look(thorough);
+  CheckProcesses();
+  if (now >= next_quiet_ns_) {
+    next_quiet_ns_ = now + kQuietNs;
+    CheckThreads();
+  }
+  if (!stopped_.empty()) {
+    Wait(max_wait_ms, extra_fd);
+    return absl::OkStatus();
+  }
+  const ArenaReader::Ready ready = reader_.Measure();
+  sleep_ns_ = ready.bytes > kTakeBytes / 4 ? kShortestSleepNs : std::min(sleep_ns_ * 2, kLongestSleepNs);
+  if (Due(ready, now)) {
+    const absl::Status drained = Drain(false);
+    if (!drained.ok()) {
+      Stop(drained);
+      return drained;
+    }
+    SettleEnded();
+    GrowIfCrowded();
+    if (reader_.Measure().bytes >= kTakeBytes) max_wait_ms = 0;
+  } else if (Crowded(3, 4)) {
+    GrowIfCrowded();
+  }
+  if (Now() >= next_tables_ns_) {
+    next_tables_ns_ = Now() + kTablesNs;
+    if (writer_.next_event() != tables_event_) {
+      tables_event_ = writer_.next_event();
+      const absl::Status written = writer_.AppendTables(aggregator_.Snapshot(Now()));
+      if (!written.ok()) {
+        Stop(written);
+        return written;
+      }
+    }
+  }
+  Wait(max_wait_ms, extra_fd);
+  return absl::OkStatus();
+}
+
+void RecordingSession::Wait(int max_wait_ms, int extra_fd) {
+  std::vector<pollfd> fds;
+  fds.push_back({.fd = watch_.fd(), .events = POLLIN, .revents = 0});
+  if (extra_fd >= 0) fds.push_back({.fd = extra_fd, .events = POLLIN, .revents = 0});
+  attach_.AddPollFds(fds);
+  const uint64_t wait_ns = std::min(sleep_ns_, static_cast<uint64_t>(std::max(max_wait_ms, 0)) * kMillisecondNs);
+  const timespec timeout = {.tv_sec = 0, .tv_nsec = static_cast<long>(std::min(wait_ns, kSecondNs - 1))};
+  ppoll(fds.data(), fds.size(), &timeout, nullptr);  // an interruption is as good as a timeout
+}
+
+uint64_t RecordingSession::LiveProcesses() {
+  FindImages();
+  CheckProcesses();
+  uint64_t alive = watch_.alive();
+  const uint64_t now = Now();
+  for (const UnrecordedPrograms::Process& child : unrecorded_.ChildrenAwaited(now - std::min(now, kAwaitChildNs))) {
+    const bool here = child.pid_namespace == 0 || child.pid_namespace == watch_.own_namespace();
+    ProcessStat stat;
+    if (here && ReadProcessStat(static_cast<pid_t>(child.pid), stat) && stat.state != 'Z') ++alive;
+  }
+  return alive;
+}
+
+void RecordingSession::QuietShims() {
+  arena_.header().collector_state.store(abi::kCollectorDone, std::memory_order_release);
+  arena_.WakeWriters();
+}
+
+// The file takes no more: the programs run on, and what is written stays.
+void RecordingSession::Stop(const absl::Status& why) {
+  QuietShims();
+  const std::string directory = writer_.path().substr(0, std::max<size_t>(writer_.path().rfind('/'), 1));
+  struct statvfs system;
+  const bool full = why.code() == absl::StatusCode::kResourceExhausted && statvfs(directory.c_str(), &system) == 0 &&
+                    system.f_bavail < 256;
+  stopped_ =
+      absl::StrFormat("%s: recording stopped at +%.1f s", full ? directory + " is full" : std::string(why.message()),
+                      static_cast<double>(Now()) / 1e9);
+}
+
+absl::StatusOr<SessionSummary> RecordingSession::Finish() {
+  finished_ = true;
+  FindImages();
+  CheckProcesses();
+  const uint64_t alive = LiveProcesses();
+  QuietShims();
+  const uint64_t end_ns = Now();
+  if (stopped_.empty()) {
+    reader_.Look(true);
+    if (const absl::Status drained = Drain(true); !drained.ok()) Stop(drained);
+  }
+  for (const ThreadInCallHint& hint : reader_.CallsInProgress()) {
+    if (hint.call == CALL_EXIT) continue;
+    aggregator_.ThreadInCall(hint.writer.image, hint.writer.tid, static_cast<Call>(hint.call), hint.fd, hint.since_ns);
+  }
+  SettleEnded();
+  for (const auto& [image, slot] : slot_of_image_) {
+    if (const uint64_t drops = arena_.slot(slot).drops.load(); drops > 0) aggregator_.DropsOf(image, drops);
+  }
+  aggregator_.Advance(UINT64_MAX);
+  for (const UnrecordedPrograms::Program& program : unrecorded_.Take(UINT64_MAX)) {
+    aggregator_.NotRecorded(program.pid, program.image, program.kind.c_str());
+  }
+  Tables tables = aggregator_.Snapshot(end_ns);
+  AddDrops(arena_.header(), tables);
+  AddDamage(reader_.malformed_chunks() + unreadable_runs_, tables);
+  tables.set_sealed(true);
+  const absl::Status sealed = writer_.Seal(tables, aggregator_.BlocksOfConnections());
+  if (!sealed.ok() && stopped_.empty()) Stop(sealed);
+  SessionSummary summary = Summarize(tables);
+  summary.processes_alive = alive;
+  if (!sealed.ok()) summary.trace_path = writer_.part_path();
+  arena_.Remove();
+  return summary;
+}
+
+SessionSummary RecordingSession::Summarize(const Tables& tables) const {
+  SessionSummary summary;
+  summary.trace_path = writer_.path();
+  summary.connections = static_cast<uint64_t>(tables.connection_size());
+  summary.events = tables.event_count();
+  summary.processes = static_cast<uint64_t>(tables.process_size());
+  summary.duration_ns = tables.end_ns();
+  summary.file_bytes = writer_.bytes_written();
+  for (const Drop& drop : tables.drop()) summary.dropped_events += drop.events();
+  summary.missing.assign(tables.missing().begin(), tables.missing().end());
+  summary.stopped = stopped_;
+  return summary;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Create(const SessionOptions& options) {
+  uint32_t bits = 0;
+  if (options.drop_when_full) bits |= abi::kOptionDropWhenFull;
+  if (options.pipe_data) bits |= abi::kOptionPipeData;
+  if (options.file_data) bits |= abi::kOptionFileData;
+  ASSIGN_OR_RETURN(Arena arena, Arena::Create(ArenaDirectories(), {.trace_path = options.trace_path,
+                                                                   .payload_limit = options.payload_limit,
+                                                                   .options = bits,
+                                                                   .first_bytes = options.first_arena_bytes,
+                                                                   .limit_bytes = options.arena_bytes}));
+  absl::StatusOr<TraceFileWriter> writer =
+      TraceFileWriter::Create(options.trace_path, MakeHeader(options, arena), options.overwrite);
+  absl::StatusOr<ProcessWatch> watch = ProcessWatch::Create();
+  absl::Status status = writer.ok() ? watch.status() : writer.status();
+  if (!status.ok()) {
+    arena.Remove();
+    return status;
+  }
+  auto session = std::make_unique<RecordingSession>(options, std::move(arena), *std::move(writer), *std::move(watch));
+  RETURN_IF_ERROR(session->Listen());
+  return session;
+}
+
+}  // namespace socktale

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/unrecorded.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "collector/program_check.h"
+
+namespace socktale {
+namespace {
+
+// The program that an event says is about to run.
+Image ImageOf(const EventView& event) {
+  Image image;
+  image.set_path(std::string(event.path));
+  for (const absl::string_view argument : event.argv) image.add_argv(std::string(argument));
+  image.set_start_ns(event.start_ns);
+  return image;
+}
+
+}  // namespace
+
+void UnrecordedPrograms::ImageStarted(uint32_t image, uint32_t pid, uint64_t pid_namespace) {
+  images_[image] = {pid, pid_namespace};
+}
+
+void UnrecordedPrograms::Executing(uint32_t pid, uint64_t pid_namespace, Image image) {
+  History& history = processes_[{pid, pid_namespace}];
+  history.executing = true;
+  history.executing_ns = image.start_ns();
+  history.image = std::move(image);
+}
+
+void UnrecordedPrograms::Add(uint32_t image, const EventView& event) {
+  const auto known = images_.find(image);
+  if (known == images_.end()) return;
+  Process process = known->second;
+  if ((event.notes & EVENT_NOTE_VFORK_CHILD) != 0 && event.pid != 0) process.pid = event.pid;
+  switch (event.call) {
+    case CALL_ATTACHED: {
+      History& history = processes_[known->second];
+      if (event.start_ns + event.duration_ns >= history.began_ns) history.began_ns = event.end_ns();
+      if (history.child && event.end_ns() >= history.child_ns) history.child = false;
+      if (event.reason == ATTACH_REASON_FORK) {
+        // Another life of this pid: what was executed in the last one never attached.
+        if (history.executing && history.executing_ns < event.start_ns) Settle(known->second, history);
+        break;
+      }
+      if (!history.attached || event.end_ns() > history.attached_ns) history.attached_ns = event.end_ns();
+      history.attached = true;
+      if (history.executing && history.executing_ns <= history.attached_ns) history.executing = false;
+      break;
+    }
+    case CALL_EXECUTING: {
+      History& history = processes_[process];
+      if (history.attached && history.attached_ns >= event.start_ns) break;  // its new image was read before
+      if (history.executing && history.executing_ns > event.start_ns) break;
+      Executing(process.pid, process.pid_namespace, ImageOf(event));
+      history.child = false;
+      break;
+    }
+    case CALL_EXECVE:  // written only when it failed
+      if (const auto found = processes_.find(process); found != processes_.end()) found->second.executing = false;
+      break;
+    case CALL_FORK:
+    case CALL_VFORK:
+    case CALL_POSIX_SPAWN: {
+      const uint32_t pid = event.call == CALL_POSIX_SPAWN && event.pid != 0 ? event.pid
+                           : event.result > 0                               ? static_cast<uint32_t>(event.result)
+                                                                            : event.pid;
+      if (pid == 0 || event.error != 0) break;
+      any_children_ = true;
+      History& history = processes_[{pid, process.pid_namespace}];
+      if (history.began_ns >= event.start_ns && history.began_ns != 0) break;  // attached, and read before
+      if (event.call == CALL_POSIX_SPAWN) Executing(pid, process.pid_namespace, ImageOf(event));
+      history.child = true;
+      history.child_ns = event.start_ns;
+      break;
+    }
+    default:
+      break;
+  }
+}
+
+std::vector<UnrecordedPrograms::Process> UnrecordedPrograms::ChildrenAwaited(uint64_t since_ns) const {
+  std::vector<Process> children;
+  for (const auto& [process, history] : processes_) {
+    if (history.child && history.child_ns >= since_ns) children.push_back(process);
+  }
+  return children;
+}
+
+// The program executed last in this process did not attach: finds out why by its file.
+void UnrecordedPrograms::Settle(const Process& process, History& history) {
+  history.executing = false;
+  const std::string& path = history.image.path();
+  if (path.empty()) return;
+  ProgramCheck check;
+  const std::string shown = path;
+  if (absl::StartsWith(path, "/")) {
+    check = CheckProgramFile(path, shown);
+  } else {
+    const char* variable = getenv("PATH");
+    check = CheckProgram(path, variable != nullptr ? variable : "");
+  }
+  Program program;
+  program.pid = process.pid;
+  program.kind = check.missing_kind();
+  program.image = std::move(history.image);
+  if (!check.path.empty() && !absl::StrContains(path, '/')) program.image.set_path(check.path);
+  // A file that is not there now, or looks recordable, says nothing about why.
+  const bool says_why = !check.message.empty() && check.start_status() == 0;
+  program.image.set_not_recorded(says_why ? check.message : "it did not attach");
+  if (!says_why) program.kind = "not_attached";
+  programs_.push_back(std::move(program));
+}
+
+std::vector<UnrecordedPrograms::Program> UnrecordedPrograms::Take(uint64_t until_ns) {
+  for (auto& [process, history] : processes_) {
+    if (history.executing && history.executing_ns < until_ns) Settle(process, history);
+  }
+  std::erase_if(processes_, [until_ns](const auto& entry) {
+    const History& history = entry.second;
+    return !history.executing && std::max(history.began_ns, history.child_ns) < until_ns;
+  });
+  return std::exchange(programs_, {});
+}
+
+}  // namespace socktale

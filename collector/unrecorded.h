@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Programs that traced processes started and that never attached: static ones, setuid ones, other C libraries. Known
+// from the parents' events alone.
+
+#ifndef SOCKTALE_COLLECTOR_UNRECORDED_H_
+#define SOCKTALE_COLLECTOR_UNRECORDED_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proto/event_view.h"
+#include "proto/trace.pb.h"
+
+namespace socktale {
+
+class UnrecordedPrograms {
+ public:
+  struct Program {
+    uint32_t pid = 0;  // as its parent saw it
+    Image image;       // without number; not_recorded says why in words
+    std::string kind;  // row of proto/stats.def
+  };
+
+  // Says which process an image is: a pid alone means nothing across pid namespaces.
+  void ImageStarted(uint32_t image, uint32_t pid, uint64_t pid_namespace);
+
+  // A process of this pid executes a program; start_ns as in events.
+  void Executing(uint32_t pid, uint64_t pid_namespace, Image image);
+
+  // Takes an event that tells of processes, in any order between images.
+  void Add(uint32_t image, const EventView& event);
+
+  // Children made by fork, vfork or spawn after since_ns (ns since the trace began) that have not attached yet.
+  // Pids as their parents saw them, with the namespace.
+  struct Process {
+    uint32_t pid = 0;
+    uint64_t pid_namespace = 0;
+    friend auto operator<=>(const Process&, const Process&) = default;
+  };
+  std::vector<Process> ChildrenAwaited(uint64_t since_ns) const;
+
+  // Whether any process was forked or spawned so far.
+  bool any_children() const { return any_children_; }
+
+  // Takes the programs executed before until_ns (ns since the trace began) that have not attached, and forgets them.
+  std::vector<Program> Take(uint64_t until_ns);
+
+ private:
+  struct History {
+    uint64_t attached_ns = 0;  // last start of a program here (start or exec)
+    bool attached = false;
+    uint64_t began_ns = 0;  // last attach of any kind
+    uint64_t child_ns = 0;  // when the parent made it
+    bool child = false;     // made, not attached yet
+    bool executing = false;
+    uint64_t executing_ns = 0;
+    Image image;
+  };
+
+  void Settle(const Process& process, History& history);
+
+  std::map<uint32_t, Process> images_;
+  std::map<Process, History> processes_;
+  std::vector<Program> programs_;
+  bool any_children_ = false;
+};
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_COLLECTOR_UNRECORDED_H_
