@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads the shim as built: what it brings into every traced program, and what it wants from it.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "preload/abi/hook.h"
+#include "tests/preload/elf_file.h"
+
+namespace socktale {
+namespace {
+
+using testing::Each;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::set<std::string> HookSymbols() { return {std::begin(kHookNames), std::end(kHookNames)}; }
+
+class CheckShim : public testing::Test {
+ protected:
+  ElfFile shim_{SOCKTALE_SHIM};
+};
+
+TEST_F(CheckShim, NeedsLibcAndNothingElse) { EXPECT_THAT(shim_.needed(), ElementsAre("libc.so.6")); }
+
+TEST_F(CheckShim, ExportsTheRowsOfHooksDefExactly) {
+  std::set<std::string> exported;
+  for (const ElfSymbol& symbol : shim_.symbols()) {
+    if (symbol.defined) exported.insert(symbol.name);
+  }
+  EXPECT_EQ(exported, HookSymbols());
+}
+
+// Another libc may lack what is not on this list, and a name that is not a plain function of memory or strings may
+// lock, allocate or be hooked by someone.
+TEST_F(CheckShim, ImportsOnlyWhatTheListAllows) {
+  const std::set<std::string> allowed = {
+      "memcpy",
+      "memmove",
+      "memset",
+      "memcmp",
+      "memchr",
+      "strlen",
+      "strnlen",
+      "strcmp",
+      "strncmp",
+      "strchr",
+      "strchrnul",
+      "environ",
+      "__errno_location",
+      "clock_gettime",
+      "dlsym",  // in the constructor alone
+      "__cxa_finalize",
+      "_ITM_deregisterTMCloneTable",
+      "_ITM_registerTMCloneTable",
+      "__gmon_start__",  // crtbeginS.o; weak
+  };
+  std::set<std::string> unexpected;
+  for (const ElfSymbol& symbol : shim_.symbols()) {
+    if (!symbol.defined && allowed.count(symbol.name) == 0) unexpected.insert(symbol.name + "@" + symbol.version);
+  }
+  EXPECT_THAT(unexpected, IsEmpty());
+}
+
+TEST_F(CheckShim, HasInitialExecThreadLocalsAlone) {
+#if defined(__x86_64__)
+  // General dynamic access would allocate in __tls_get_addr, inside a signal handler if need be.
+  EXPECT_EQ(shim_.Relocations(R_X86_64_DTPMOD64), 0);
+  EXPECT_EQ(shim_.Relocations(R_X86_64_TLSDESC), 0);
+  EXPECT_GT(shim_.Relocations(R_X86_64_TPOFF64), 0);
+#endif
+  EXPECT_TRUE(shim_.Dynamic(DT_FLAGS).value_or(0) & DF_STATIC_TLS);
+}
+
+TEST_F(CheckShim, ChangesNoCodeAndBindsAtOnce) {
+  EXPECT_FALSE(shim_.Dynamic(DT_TEXTREL).has_value());
+  EXPECT_FALSE(shim_.Dynamic(DT_FLAGS).value_or(0) & DF_TEXTREL);
+  EXPECT_FALSE(shim_.HasWritableCode());
+  EXPECT_TRUE(shim_.Dynamic(DT_FLAGS_1).value_or(0) & DF_1_NOW);        // no lazy binding in a signal handler
+  EXPECT_TRUE(shim_.Dynamic(DT_FLAGS_1).value_or(0) & DF_1_NODELETE);   // dlclose must not unmap it
+  EXPECT_TRUE(shim_.Dynamic(DT_FLAGS_1).value_or(0) & DF_1_INITFIRST);  // other libraries' constructors are recorded
+}
+
+}  // namespace
+}  // namespace socktale

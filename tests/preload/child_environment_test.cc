@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "preload/hooks/child_environment.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/preload/tail_buffer.h"
+
+namespace socktale {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr char kShim[] = "/opt/lib/libsocktale.so";
+constexpr char kAttach[] = "SOCKTALE_ATTACH=1,00ff,name,/arena";
+
+// What the new program is given. Memory beyond need() is unmapped. Asking for nothing means the given array itself.
+std::vector<std::string> Given(std::vector<std::string> entries, ExecTarget target = ExecTarget::kLoadable,
+                               const char* shim = kShim, const char* attach = kAttach) {
+  std::vector<char*> envp;
+  for (std::string& entry : entries) envp.push_back(entry.data());
+  envp.push_back(nullptr);
+  const ChildEnvironment environment(envp.data(), shim, attach, target);
+  if (environment.need() == 0) return entries;
+  const size_t room = (environment.need() + 7) / 8 * 8;
+  TailBuffer buffer(room);
+  std::vector<std::string> result;
+  for (char** entry = environment.Build(buffer.Last(room)); *entry != nullptr; ++entry) result.push_back(*entry);
+  return result;
+}
+
+TEST(ChildEnvironmentTest, AddsBothVariablesToAnEmptyEnvironment) {
+  EXPECT_THAT(Given({}), ElementsAre("LD_PRELOAD=/opt/lib/libsocktale.so", kAttach));
+}
+
+TEST(ChildEnvironmentTest, TakesANullPointerForAnEmptyEnvironment) {
+  const ChildEnvironment environment(nullptr, kShim, kAttach, ExecTarget::kLoadable);
+  std::vector<char*> memory(environment.need() / sizeof(char*) + 1);
+  char** const built = environment.Build(memory.data());
+  EXPECT_STREQ(built[0], "LD_PRELOAD=/opt/lib/libsocktale.so");
+  EXPECT_STREQ(built[1], kAttach);
+  EXPECT_EQ(built[2], nullptr);
+}
+
+TEST(ChildEnvironmentTest, KeepsTheOrderAndAllOtherEntries) {
+  EXPECT_THAT(
+      Given({"A=1", "LD_PRELOAD=/usr/lib/mine.so", "no equals sign", "SOCKTALE_ATTACH=stale", "", "B="}),
+      ElementsAre("A=1", "LD_PRELOAD=/opt/lib/libsocktale.so:/usr/lib/mine.so", "no equals sign", kAttach, "", "B="));
+}
+
+TEST(ChildEnvironmentTest, PutsTheShimFirstAndOnce) {
+  EXPECT_THAT(Given({"LD_PRELOAD=a.so /opt/lib/libsocktale.so::b.so"}),
+              ElementsAre("LD_PRELOAD=/opt/lib/libsocktale.so:a.so:b.so", kAttach));
+  EXPECT_THAT(Given({"LD_PRELOAD=/opt/lib/libsocktale.so"}),
+              ElementsAre("LD_PRELOAD=/opt/lib/libsocktale.so", kAttach));
+  EXPECT_THAT(Given({"LD_PRELOAD="}), ElementsAre("LD_PRELOAD=/opt/lib/libsocktale.so", kAttach));
+}
+
+TEST(ChildEnvironmentTest, DoesNotMistakeLongerNames) {
+  EXPECT_THAT(Given({"LD_PRELOADS=x", "SOCKTALE_ATTACHED=y"}),
+              ElementsAre("LD_PRELOADS=x", "SOCKTALE_ATTACHED=y", "LD_PRELOAD=/opt/lib/libsocktale.so", kAttach));
+}
+
+TEST(ChildEnvironmentTest, TakesTheShimOutWhereItWouldDoHarm) {
+  EXPECT_THAT(Given({"A=1", "LD_PRELOAD=/opt/lib/libsocktale.so:b.so"}, ExecTarget::kHostile),
+              ElementsAre("A=1", "LD_PRELOAD=b.so"));
+  EXPECT_THAT(Given({"LD_PRELOAD=/opt/lib/libsocktale.so", "A=1"}, ExecTarget::kHostile), ElementsAre("A=1"));
+  EXPECT_THAT(Given({"A=1"}, ExecTarget::kHostile), ElementsAre("A=1"));
+}
+
+TEST(ChildEnvironmentTest, LeavesTheEnvironmentOfADeafProgramAlone) {
+  EXPECT_THAT(Given({"A=1"}, ExecTarget::kDeaf), ElementsAre("A=1"));
+  EXPECT_THAT(Given({"LD_PRELOAD=/opt/lib/libsocktale.so"}, ExecTarget::kDeaf),
+              ElementsAre("LD_PRELOAD=/opt/lib/libsocktale.so"));
+}
+
+TEST(ChildEnvironmentTest, ChangesNothingWithoutASession) {
+  EXPECT_THAT(Given({"A=1"}, ExecTarget::kLoadable, "", ""), ElementsAre("A=1"));
+  EXPECT_THAT(Given({}, ExecTarget::kLoadable, "", ""), IsEmpty());
+}
+
+TEST(ChildEnvironmentTest, PassesUnreadableArraysOnForTheKernelToRefuse) {
+  TailBuffer buffer(64);
+  char** const array = reinterpret_cast<char**>(buffer.Last(2 * sizeof(char*)));  // no null pointer before the page
+  char entry[] = "A=1";
+  array[0] = entry;
+  array[1] = entry;
+  EXPECT_EQ(ChildEnvironment(array, kShim, kAttach, ExecTarget::kLoadable).need(), 0u);
+  array[0] = reinterpret_cast<char*>(buffer.Beyond());
+  array[1] = nullptr;
+  EXPECT_EQ(ChildEnvironment(array, kShim, kAttach, ExecTarget::kLoadable).need(), 0u);
+}
+
+}  // namespace
+}  // namespace socktale
