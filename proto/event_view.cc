@@ -200,6 +200,9 @@ absl::Status ParseEvent(absl::string_view bytes, uint64_t base_ns, EventView& ev
       case V(50):
         event.status_flags = scan.Varint32();
         break;
+      case V(51):
+        event.new_socket_id = scan.Varint();
+        break;
       default:
         scan.Skip(tag);
     }

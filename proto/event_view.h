@@ -62,6 +62,7 @@ struct EventFields {
   bool listening = false;
   bool close_on_exec = false;
   uint32_t status_flags = 0;
+  uint64_t new_socket_id = 0;
 };
 
 // Fields have the names, units and meaning of proto/event.proto. Every view points into the bytes given to Parse.
