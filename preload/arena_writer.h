@@ -20,6 +20,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <atomic>
@@ -36,13 +37,27 @@ struct ByteSpan {
   size_t size = 0;
 };
 
-// Bytes that stand in one or more places, as readv gives them. `size` bytes are taken from the front of `parts`;
-// the parts hold at least that many. The kernel must have proved these bytes readable.
+// Where `size` bytes of payload come from. The kernel must have proved them readable. One of:
+//   parts     the front of places as readv gives them, which hold at least `size` bytes together;
+//   messages  datagrams of sendmmsg or recvmmsg one after another: of each, MessageBytes() from its places;
+//   file      a regular file, from `offset` on: read into the chunk by pread, which may give less than `size`.
 struct Payload {
   const iovec* parts = nullptr;
-  size_t count = 0;
   size_t size = 0;
+  const mmsghdr* messages = nullptr;
+  int file = -1;
+  uint64_t offset = 0;
 };
+
+// Bytes that moved in a datagram and lie in its places: fewer than msg_len when the caller asked, by MSG_TRUNC, for the
+// true length of one that was cut.
+inline size_t MessageBytes(const mmsghdr& message) {
+  size_t room = 0;
+  for (size_t i = 0; i < message.msg_hdr.msg_iovlen && room < message.msg_len; ++i) {
+    room += message.msg_hdr.msg_iov[i].iov_len;
+  }
+  return room < message.msg_len ? room : message.msg_len;
+}
 
 // Fields 1 to 14 of Event (proto/event.proto says what each means). Zero or empty: the field is left out.
 struct EventHead {
@@ -86,17 +101,28 @@ class EventWriter {
   void Commit();
 
  private:
-  bool Reserve(uint64_t start_ns, size_t need);
+  bool Reserve(size_t fixed_room);
+  void BeginFrame();
+  size_t WritePayload(size_t size);
+  void CopyPayload(uint8_t* to, size_t size);
+  bool Publish();
+  void WriteContinuations();
+  void Drop(abi::DropCause cause);
 
   const EventHead& head_;
-  wire::Writer writer_;
-  uint8_t* frame_ = nullptr;   // where the event's tag stands
-  uint8_t* length_ = nullptr;  // where its length will stand
-  uint64_t generation_ = 0;    // of the fork that this event belongs to
+  wire::Writer writer_{nullptr};
+  uint8_t* length_ = nullptr;  // where the frame's length stands
+  uint64_t generation_ = 0;    // of the process image that this event belongs to
+  size_t room_ = 0;            // bytes of payload that fit the chunk
   size_t carried_ = 0;         // payload bytes written so far
+  size_t part_ = 0;            // where the next payload byte is: index of its place,
+  size_t part_offset_ = 0;     //   offset in that,
+  size_t message_ = 0;         //   index of its datagram,
+  size_t message_offset_ = 0;  //   offset in that
   uint32_t level_ = 0;
   uint32_t ticket_ = 0;     // of the busy section: tells whether it was taken for abandoned
   uint32_t vfork_pid_ = 0;  // not 0: this event belongs to that vfork child
+  bool more_ = false;       // payload is left for continuation events
   bool ok_ = false;
 };
 
@@ -109,28 +135,26 @@ inline void WriteEvent(const EventHead& head) {
 // ---- The calls in progress -------------------------------------------------------------------------------------
 
 // Notes in the thread's open chunk that it is inside `call` on `fd` since `start_ns`, or (LeaveCall) in none. Relaxed
-// stores; takes a chunk when the thread has none yet.
+// stores; takes a chunk when the thread has none yet, and attaches a forked child that has not attached.
 void EnterCall(uint32_t call, int fd, uint64_t start_ns);
 void LeaveCall();
 
 // ---- Threads and processes -------------------------------------------------------------------------------------
 
-// What this image is to the arena; set by attach, once per image.
-struct ImageIdentity {
-  uint32_t slot = 0;   // index of the ProcessSlot
-  uint32_t image = 0;  // its number in the trace
-};
+// Makes this process the writer of `image`, whose ProcessSlot has index `slot`: threads notice by the wipe page, and
+// drop the chunks they had (of the image that forked). False when there is no memory for that page or the kernel cannot
+// empty it at fork: nothing may be recorded then, for a child would write into its parent's chunks.
+bool BecomeWriter(uint32_t image, uint32_t slot);
 
-// Makes the calling thread and, through the wipe page, all threads of this process writers of `identity`. generation:
-// greater than every one this process or its ancestors had.
-void BecomeWriter(const ImageIdentity& identity);
-
-// The image number this process writes as; 0 before the first attach. After a fork that no hook saw: the parent's,
-// until the first event.
+// The image that this process writes as, 0 before the first BecomeWriter; in a child that has not attached, its
+// parent's. Likewise the slot.
 uint32_t CurrentImage();
+uint32_t CurrentSlot();
 
-// True in a child made by fork that has not attached yet (its wipe page is empty): one load.
-bool ForkedSinceAttach();
+// In a child made by fork since BecomeWriter: true for the one thread that is to attach now, which then calls
+// BecomeWriter or GiveUpAttach. False anywhere else.
+bool BeginAttachAfterFork();
+void GiveUpAttach();
 
 // Seals the chunks of the calling thread: before exec (the image ends) and _exit. What the thread records afterwards
 // (a failed exec) goes into new chunks.

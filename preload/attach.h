@@ -18,12 +18,12 @@ enum Mode : uint32_t {
   kModeQuiet = 2,     // no session, or it ended
   kModeCounting = 3,  // the collector died: calls are counted as drops
 };
-extern constinit std::atomic<uint32_t> mode;
+extern constinit std::atomic<uint32_t> process_mode;
 
 // One load decides whether there is anything to do.
-inline bool Recording() { return mode.load(std::memory_order_relaxed) == kModeRecording; }
+inline bool Recording() { return process_mode.load(std::memory_order_relaxed) == kModeRecording; }
 
-// A call that would have been recorded went by while mode is not kModeRecording.
+// A call that would have been recorded went by while process_mode is not kModeRecording.
 void CountUnrecorded();
 
 // In the child of fork: claims a process slot, writes CALL_ATTACHED. fork_start_ns: entry time of the fork, so that the

@@ -51,15 +51,23 @@ enum class Record {
 
 class CallScope {
  public:
-  // A call that works on no descriptor, or on several, or on one that need not be known first (close, dup2).
-  explicit CallScope(Hook hook) : hook_(hook) {
-    if (Recording() || Skipped()) Begin();
+  // A call that works on no descriptor, or on several.
+  explicit CallScope(Hook hook) : CallScope(hook, 0, kUnseen) {}
+
+  // A call on a descriptor that need not be known for it: close, openat's directory.
+  enum Unseen { kUnseen };
+  CallScope(Hook hook, int fd, Unseen) : hook_(hook), fd_(fd) {
+    if (__builtin_expect(Recording(), 1)) {
+      Begin();
+    } else {
+      CountUnrecorded();
+    }
   }
 
   // A call on `fd`. A descriptor that the shim never saw made is looked at first (CALL_FOUND). `fd` may be invalid.
   CallScope(Hook hook, int fd, Record record = Record::kAlways) : hook_(hook), fd_(fd) {
     if (__builtin_expect(!Recording(), 0)) {
-      if (Skipped(fd, record)) Begin();
+      if (record == Record::kAlways || fds::RecordsData(fds::Get(fd))) CountUnrecorded();
       return;
     }
     uint8_t entry = fds::Get(fd);
@@ -107,17 +115,6 @@ class CallScope {
   }
 
  private:
-  // The call went unrecorded because nothing is attached: counts it where that is owed. Returns true when the shim has
-  // attached meanwhile (never today).
-  bool Skipped() const {
-    CountUnrecorded();
-    return false;
-  }
-  bool Skipped(int fd, Record record) const {
-    if (record == Record::kAlways || fds::RecordsData(fds::Get(fd))) CountUnrecorded();
-    return false;
-  }
-
   void Begin() {
     recording_ = true;
     start_ns_ = Now();

@@ -57,6 +57,9 @@ void Made(int fd, uint8_t entry);
 // The number is about to be closed or replaced: before the real call.
 void Gone(int fd);
 
+// It was not closed after all (the call failed): back to the entry it had.
+void StillThere(int fd, uint8_t entry);
+
 // The life of `fd` goes on differently, e.g. the local name was asked: clears bits of its entry.
 void ClearBits(int fd, uint8_t bits);
 
@@ -72,6 +75,9 @@ size_t KeepReceived(int fd, size_t size);
 
 // Called by attach: what --io records, and the limit in bytes per life and direction (UINT64_MAX: none).
 void Configure(uint32_t arena_options, uint64_t payload_limit);
+
+// Whether --io asks for the data of anything but sockets: then open() must find out what it opened.
+bool KeepsFileOrPipeData();
 
 }  // namespace socktale::fds
 

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "preload/arena_map.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "preload/abi/hooks_hash.h"
+#include "preload/attach.h"
+#include "preload/poison.h"
+#include "preload/raw_syscall.h"
+
+namespace socktale::arena {
+
+constinit abi::ArenaHeader* header = nullptr;
+constinit abi::ProcessSlot* slots = nullptr;
+
+namespace {
+
+constexpr uint64_t kWindowBytes = 512 << 10;
+constexpr uint32_t kWindowsPerSegment = abi::kSegmentBytes / kWindowBytes;
+constexpr uint32_t kWindows = abi::kMaxSegments * kWindowsPerSegment;
+static_assert(abi::kChunkHeadersBytes == kWindowBytes, "a segment's chunk headers are its first window");
+static_assert(kWindowBytes % abi::kChunkBytes[2] == 0 &&
+                  abi::ChunkDataOffset(abi::kChunkCount[0]) % kWindowBytes == 0 &&
+                  abi::ChunkDataOffset(abi::kChunkCount[0] + abi::kChunkCount[1]) % kWindowBytes == 0,
+              "no chunk straddles two windows");
+
+constinit std::atomic<uint8_t*> windows[kWindows];
+
+// One bit per chunk: this process has its pages.
+constexpr uint32_t kWordsPerSegment = abi::kChunksPerSegment / 64;
+static_assert(abi::kChunksPerSegment % 64 == 0 && abi::kChunkCount[0] % 64 == 0 && abi::kChunkCount[1] % 64 == 0);
+constinit std::atomic<uint64_t> touched[abi::kMaxSegments][kWordsPerSegment];
+
+// Most touched chunks of one class to look at before an untouched one is taken: a process that holds thousands must
+// not walk them all for every chunk.
+constexpr uint32_t kMostTouchedTried = 256;
+
+constexpr uint64_t kWaitNs = 100'000'000;        // one wait for room; then the collector is looked after
+constexpr uint64_t kPatienceNs = 2'000'000'000;  // a collector whose heart stands still this long is not waited for
+constexpr uint32_t kChunksPerWake = 64;          // a sleeping collector is woken at every 64th chunk taken
+
+// Heartbeat at which patience ended, plus 1: until the heart moves again, nobody waits. 0: patient.
+constinit std::atomic<uint64_t> gave_up_at{0};
+
+// First index, in a segment, of the chunks of a class.
+constexpr uint32_t FirstOfClass(uint32_t size_class) {
+  uint32_t first = 0;
+  for (uint32_t c = 0; c < size_class; ++c) first += abi::kChunkCount[c];
+  return first;
+}
+
+// Maps window `number` from the nearest window below it that is mapped, or from the header: mremap with an old size of
+// 0 maps the same file again (mremap(2)), longer than before, and all but the wanted end is unmapped.
+uint8_t* MapWindow(uint32_t number) {
+  const uint8_t* source = reinterpret_cast<uint8_t*>(header);
+  uint64_t skipped = abi::kHeaderBytes + uint64_t{number} * kWindowBytes;
+  for (uint32_t below = number; below-- > 0 && number - below < kWindowsPerSegment;) {
+    if (const uint8_t* mapped = windows[below].load(std::memory_order_acquire)) {
+      source = mapped;
+      skipped = uint64_t{number - below} * kWindowBytes;
+      break;
+    }
+  }
+  const long base =
+      RawSyscall(SYS_mremap, RawPointer(source), 0, static_cast<long>(skipped + kWindowBytes), MREMAP_MAYMOVE);
+  if (base < 0 && base > -4096) return nullptr;
+  RawSyscall(SYS_munmap, base, static_cast<long>(skipped));
+  uint8_t* const window = reinterpret_cast<uint8_t*>(base + static_cast<long>(skipped));
+  RawSyscall(SYS_madvise, RawPointer(window), kWindowBytes, MADV_DONTDUMP);
+  uint8_t* expected = nullptr;
+  if (windows[number].compare_exchange_strong(expected, window, std::memory_order_acq_rel)) return window;
+  RawSyscall(SYS_munmap, RawPointer(window), kWindowBytes);  // another thread was faster
+  return expected;
+}
+
+uint8_t* Window(uint32_t number) {
+  uint8_t* const window = windows[number].load(std::memory_order_acquire);
+  return window != nullptr ? window : MapWindow(number);
+}
+
+uint32_t Segments() {
+  const uint32_t segments = header->segments.load(std::memory_order_acquire);
+  return segments <= abi::kMaxSegments ? segments : abi::kMaxSegments;
+}
+
+// Claims the chunk if it is free and can be mapped.
+bool Claim(uint32_t number, bool is_touched, Chunk& chunk) {
+  abi::ChunkHeader* const chunk_header = HeaderOf(number);
+  if (chunk_header == nullptr) return false;
+  uint32_t state = chunk_header->state.load(std::memory_order_relaxed);
+  if (state != abi::kChunkFree) return false;
+  const uint32_t segment = number / abi::kChunksPerSegment;
+  const uint32_t index = number % abi::kChunksPerSegment;
+  const uint64_t offset = abi::ChunkDataOffset(index);
+  uint8_t* const window = Window(segment * kWindowsPerSegment + static_cast<uint32_t>(offset / kWindowBytes));
+  if (window == nullptr) return false;
+  // Acquire: the collector's reading of the chunk's last content is over.
+  if (!chunk_header->state.compare_exchange_strong(state, abi::kChunkClaimed, std::memory_order_acquire,
+                                                   std::memory_order_relaxed)) {
+    return false;
+  }
+  chunk = {number, chunk_header, window + offset % kWindowBytes, abi::kChunkBytes[abi::ClassOfChunk(index)]};
+  if (!is_touched) {
+    // One call instead of a page fault per 4 KiB. Kernels before 5.14 refuse; the pages then come one by one.
+    RawSyscall(SYS_madvise, RawPointer(chunk.data), chunk.capacity, MADV_POPULATE_WRITE);
+    touched[segment][index / 64].fetch_or(uint64_t{1} << index % 64, std::memory_order_relaxed);
+  }
+  return true;
+}
+
+bool TakeTouched(uint32_t size_class, uint32_t segments, Chunk& chunk) {
+  const uint32_t first_word = FirstOfClass(size_class) / 64;
+  uint32_t tried = 0;
+  for (uint32_t segment = 0; segment < segments; ++segment) {
+    for (uint32_t word = first_word; word < first_word + abi::kChunkCount[size_class] / 64; ++word) {
+      uint64_t bits = touched[segment][word].load(std::memory_order_relaxed);
+      for (; bits != 0; bits &= bits - 1) {
+        const uint32_t index = word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
+        if (Claim(segment * abi::kChunksPerSegment + index, true, chunk)) return true;
+        if (++tried == kMostTouchedTried) return false;
+      }
+    }
+  }
+  return false;
+}
+
+bool TakeUntouched(uint32_t size_class, uint32_t segments, uint32_t start, Chunk& chunk) {
+  const uint32_t count = abi::kChunkCount[size_class];
+  const uint32_t total = segments * count;
+  for (uint32_t i = 0; i < total; ++i) {
+    const uint32_t nth = (start + i) % total;
+    const uint32_t segment = nth / count;
+    const uint32_t index = FirstOfClass(size_class) + nth % count;
+    const bool is_touched = (touched[segment][index / 64].load(std::memory_order_relaxed) >> index % 64 & 1) != 0;
+    if (Claim(segment * abi::kChunksPerSegment + index, is_touched, chunk)) return true;
+  }
+  return false;
+}
+
+bool TryTake(uint32_t wanted_class, size_t least, uint32_t start, Chunk& chunk) {
+  const uint32_t segments = Segments();
+  // The class wanted, then larger ones, then smaller ones.
+  for (uint32_t i = 0; i < abi::kSizeClasses; ++i) {
+    const uint32_t size_class = wanted_class + i < abi::kSizeClasses ? wanted_class + i : abi::kSizeClasses - 1 - i;
+    if (abi::kChunkBytes[size_class] < least) continue;
+    if (TakeTouched(size_class, segments, chunk) || TakeUntouched(size_class, segments, start, chunk)) return true;
+  }
+  return false;
+}
+
+void WakeCollector() {
+  if (header->collector_futex.load(std::memory_order_relaxed) == 0) return;
+  if (header->collector_futex.exchange(0) != 0) {
+    RawSyscall(SYS_futex, RawPointer(&header->collector_futex), FUTEX_WAKE, 1);
+  }
+}
+
+// True when the collector's process does not exist. Only its own pid namespace can tell.
+bool CollectorIsGone() {
+  struct stat ns;
+  if (RawSyscall(SYS_newfstatat, -100 /* AT_FDCWD */, RawPointer("/proc/self/ns/pid"), RawPointer(&ns), 0) != 0 ||
+      ns.st_ino != header->collector_pid_namespace || header->collector_pid == 0) {
+    return false;
+  }
+  return RawSyscall(SYS_kill, static_cast<long>(header->collector_pid), 0) == -ESRCH;
+}
+
+// Follows a collector that is done or dead into silence. True: nothing more is to be recorded.
+bool FollowCollector() {
+  const uint32_t state = header->collector_state.load(std::memory_order_relaxed);
+  if (state == abi::kCollectorDone) process_mode.store(kModeQuiet, std::memory_order_relaxed);
+  if (state == abi::kCollectorDead) process_mode.store(kModeCounting, std::memory_order_relaxed);
+  return state == abi::kCollectorDone || state == abi::kCollectorDead;
+}
+
+}  // namespace
+
+bool Map(int fd, const uint8_t* token) {
+  struct stat file;
+  if (RawSyscall(SYS_fstat, fd, RawPointer(&file)) != 0 ||
+      static_cast<uint64_t>(file.st_size) < abi::kHeaderBytes + abi::kSegmentBytes) {
+    return false;  // touching pages behind the file's end would be SIGBUS
+  }
+  const long base = RawSyscall(SYS_mmap, 0, abi::kHeaderBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (base < 0 && base > -4096) return false;
+  RawSyscall(SYS_madvise, base, abi::kHeaderBytes, MADV_DONTDUMP);
+  auto* const mapped = reinterpret_cast<abi::ArenaHeader*>(base);
+  if (mapped->magic != abi::kArenaMagic || mapped->abi_major != abi::kAbiMajor ||
+      mapped->hooks_hash != abi::kHooksHash || __builtin_memcmp(mapped->token, token, sizeof mapped->token) != 0) {
+    RawSyscall(SYS_munmap, base, abi::kHeaderBytes);
+    return false;
+  }
+  header = mapped;
+  slots = reinterpret_cast<abi::ProcessSlot*>(base + 4096);
+  return true;
+}
+
+abi::ChunkHeader* HeaderOf(uint32_t number) {
+  uint8_t* const window = Window(number / abi::kChunksPerSegment * kWindowsPerSegment);
+  if (window == nullptr) return nullptr;
+  return reinterpret_cast<abi::ChunkHeader*>(window) + number % abi::kChunksPerSegment;
+}
+
+Taken Take(uint32_t size_class, size_t least, uint32_t start, Chunk& chunk) {
+  uint64_t heartbeat = 0;
+  uint64_t heard_ns = 0;  // when the heart was last seen to move; 0: not waited yet
+  for (;;) {
+    if (FollowCollector()) return Taken::kQuiet;
+    const uint32_t room = header->room_futex.load(std::memory_order_acquire);  // before looking: no wake is missed
+    if (TryTake(size_class, least, start, chunk)) {
+      if (header->chunks_taken.fetch_add(1, std::memory_order_relaxed) % kChunksPerWake == 0) WakeCollector();
+      return Taken::kYes;
+    }
+    if ((header->options & abi::kOptionDropWhenFull) != 0) return Taken::kNo;
+
+    const uint64_t beat = header->heartbeat.load(std::memory_order_relaxed);
+    const uint64_t given_up = gave_up_at.load(std::memory_order_relaxed);
+    if (given_up != 0 && given_up == beat + 1) return Taken::kNo;
+    const uint64_t now = Now();
+    if (heard_ns == 0 || beat != heartbeat) {
+      heartbeat = beat;
+      heard_ns = now;
+    } else if (CollectorIsGone()) {
+      header->collector_state.store(abi::kCollectorDead, std::memory_order_relaxed);
+      continue;
+    } else if (now - heard_ns >= kPatienceNs) {
+      gave_up_at.store(beat + 1, std::memory_order_relaxed);
+      return Taken::kNo;
+    }
+
+    header->waiters.fetch_add(1);
+    WakeCollector();
+    const timespec timeout = {0, kWaitNs};
+    RawSyscall(SYS_futex, RawPointer(&header->room_futex), FUTEX_WAIT, static_cast<long>(room), RawPointer(&timeout));
+    header->waiters.fetch_sub(1);
+  }
+}
+
+void SealLeftBehind(uint32_t image, uint32_t tid, uint64_t thread_start_ns) {
+  const uint32_t segments = Segments();
+  for (uint32_t segment = 0; segment < segments; ++segment) {
+    for (uint32_t word = 0; word < kWordsPerSegment; ++word) {
+      uint64_t bits = touched[segment][word].load(std::memory_order_relaxed);
+      for (; bits != 0; bits &= bits - 1) {
+        const uint32_t index = word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
+        abi::ChunkHeader* const chunk = HeaderOf(segment * abi::kChunksPerSegment + index);
+        if (chunk->state.load(std::memory_order_acquire) == abi::kChunkOpen && chunk->image == image &&
+            chunk->tid == tid && chunk->thread_start_ns != thread_start_ns) {
+          uint32_t open = abi::kChunkOpen;  // by CAS: the collector may have found the dead owner at the same time
+          chunk->state.compare_exchange_strong(open, abi::kChunkSealed, std::memory_order_release);
+        }
+      }
+    }
+  }
+}
+
+void ForgetTouched() {
+  const uint32_t segments = Segments();
+  for (uint32_t segment = 0; segment < segments; ++segment) {
+    for (auto& word : touched[segment]) word.store(0, std::memory_order_relaxed);
+  }
+}
+
+void CountDrop(abi::DropCause cause, uint64_t bytes, uint32_t slot) {
+  header->drops[cause].fetch_add(1, std::memory_order_relaxed);
+  if (bytes != 0) header->dropped_bytes[cause].fetch_add(bytes, std::memory_order_relaxed);
+  if (slot < abi::kMaxProcesses) slots[slot].drops.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace socktale::arena

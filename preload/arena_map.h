@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The arena as this process sees it: the mapped parts of the file, chunks taken from it and given away, drops counted.
+// abi/arena_abi.h is the layout. No descriptor is kept: further windows are duplicated from mapped ones (mremap).
+//
+// The chunk headers and the data of a segment are mapped in windows of 512 KiB on demand, so that a small program maps
+// little more than a megabyte: limits on address space and on locked memory count what is mapped.
+
+#ifndef SOCKTALE_PRELOAD_ARENA_MAP_H_
+#define SOCKTALE_PRELOAD_ARENA_MAP_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "preload/abi/arena_abi.h"
+
+namespace socktale::arena {
+
+// Null until Map(); never changes afterwards.
+extern constinit abi::ArenaHeader* header;
+extern constinit abi::ProcessSlot* slots;  // [abi::kMaxProcesses]
+
+// Maps the header and the process slots of the file open as `fd`, which the caller closes. False: not an arena of this
+// ABI, hook table and token, or no address space; nothing is mapped then. token: 16 bytes.
+bool Map(int fd, const uint8_t* token);
+
+// Chunks are numbered through the file: segment * kChunksPerSegment + index in the segment.
+struct Chunk {
+  uint32_t number = 0;
+  abi::ChunkHeader* header = nullptr;  // null: no chunk
+  uint8_t* data = nullptr;
+  uint32_t capacity = 0;  // bytes
+};
+
+enum class Taken {
+  kYes,
+  kNo,     // no room, and not waiting for it (any more): the caller counts the drop
+  kQuiet,  // the collector is done or gone: process_mode has been changed, nothing more to record
+};
+
+// Takes a free chunk and marks it Claimed: of `size_class` if there is one, else of another that holds `least` bytes.
+// Chunks that this process touched before come first, then the lowest numbers from `start` on; a chunk touched for the
+// first time is populated. Without room: waits for the collector while that lives and moves, unless --on-full drop.
+Taken Take(uint32_t size_class, size_t least, uint32_t start, Chunk& chunk);
+
+// The chunk's header, mapped if need be; null when that fails.
+abi::ChunkHeader* HeaderOf(uint32_t number);
+
+// Seals every open chunk that `image` holds for thread `tid` from before `thread_start_ns`: their owner was another
+// thread with the same number, and is gone. Looks at chunks this process touched.
+void SealLeftBehind(uint32_t image, uint32_t tid, uint64_t thread_start_ns);
+
+// After fork: the pages that the parent touched are not in this process's page tables.
+void ForgetTouched();
+
+// Counts an event, with `bytes` of payload, that is not in the trace. slot: index of this process's slot.
+void CountDrop(abi::DropCause cause, uint64_t bytes, uint32_t slot);
+
+}  // namespace socktale::arena
+
+#endif  // SOCKTALE_PRELOAD_ARENA_MAP_H_

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "preload/arena_writer.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "preload/arena_map.h"
+#include "preload/attach.h"
+#include "preload/poison.h"
+#include "preload/raw_syscall.h"
+
+namespace socktale {
+namespace {
+
+using field::event::kAddress;
+
+constexpr uint32_t kLevels = 4;
+
+// Width of a frame's length: 2^21 is more than the largest chunk.
+constexpr size_t kLengthWidth = 3;
+
+// The most bytes of a frame besides payload, address and tail: tag and length; call, fd, times, result, error;
+// payload's tag and length; payload_size, size, flags; address's tag and length; notes, continuation, new_fd; pid.
+constexpr size_t kHeadRoom = (1 + kLengthWidth) + (1 + 5) + (1 + 5) + 3 * (1 + wire::kMaxVarint64) + (1 + 5) + (1 + 3) +
+                             2 * (1 + wire::kMaxVarint64) + (1 + 5) + (1 + 2) + (1 + 5) + (1 + wire::kMaxVarint64) +
+                             (1 + 5) + (2 + 5);
+
+// A payload is begun in the rest of a chunk when at least this much of it fits; else it waits for a new chunk.
+constexpr size_t kLeastSplit = 1024;
+
+static_assert(kHeadRoom + kMaxAddress + 3 + kMaxTail + kLeastSplit <= abi::kChunkBytes[abi::kSizeClasses - 1]);
+
+// One nesting level of a thread: its open chunk, and whether an event is being written into it.
+struct Level {
+  abi::ChunkHeader* header;  // null: no open chunk
+  uint8_t* data;
+  uint32_t used;  // bytes committed. Our own copy: shared memory may say anything
+  uint32_t capacity;
+  uint64_t base_ns;   // CLOCK_MONOTONIC that the chunk's events count from
+  uint64_t sequence;  // of the last chunk taken
+  uint32_t size_class;
+  uint32_t ticket;  // raised when a busy section begins, and when one is found abandoned
+  uintptr_t frame;  // stack address of the busy section's writer
+};
+
+struct Thread {
+  uint64_t generation;  // of the image that the rest belongs to
+  uint64_t start_ns;    // when it took its first chunk
+  uint32_t tid;
+  uint32_t depth;  // levels that are busy
+  bool attaching;  // between BeginAttachAfterFork and BecomeWriter
+  Level level[kLevels];
+};
+
+// Generation ~0: what no wipe page ever holds, so that a thread's first event finds itself new. Not 0, which is what a
+// forked child's page holds.
+constexpr uint64_t kNeverAttached = ~uint64_t{0};
+constexpr uint64_t kAttaching = kNeverAttached - 1;
+
+constinit __thread Thread thread __attribute__((tls_model("initial-exec"))) = {kNeverAttached, 0, 0, 0, false, {}};
+
+// The page that the kernel empties in a forked child (MADV_WIPEONFORK). It holds the image's generation.
+constinit std::atomic<uint64_t> before_attach{0};
+constinit std::atomic<uint64_t>* wipe_page = &before_attach;
+
+constinit uint64_t last_generation = 0;
+constinit uint32_t current_image = 0;
+constinit uint32_t current_slot = abi::kMaxProcesses;
+
+uint64_t Generation() { return wipe_page->load(std::memory_order_acquire); }
+
+void SealLevel(Level& level) {
+  if (level.header == nullptr) return;
+  level.header->in_call.store(0, std::memory_order_relaxed);
+  level.header->state.store(abi::kChunkSealed, std::memory_order_release);
+  level.header = nullptr;
+  level.used = level.capacity = 0;
+}
+
+// Makes the thread's state that of the present image. False: there is none, for this child of a fork did not attach.
+bool BeginThread(uint64_t start_ns) {
+  if (Generation() == 0) AttachAfterFork(start_ns);
+  constexpr int kMostYields = 100'000;  // another thread attaches: a few dozen system calls
+  for (int i = 0; Generation() == kAttaching; ++i) {
+    if (thread.attaching || i == kMostYields) return false;  // (a signal handler that interrupted the attaching)
+    RawSyscall(SYS_sched_yield);
+  }
+  const uint64_t generation = Generation();
+  if (!Recording() || generation == 0) return false;
+  if (thread.generation == generation) return true;  // attaching wrote events by this thread
+  // Chunks that stand here belong to the image that forked: they are not ours to seal.
+  for (Level& level : thread.level) level = Level{};
+  thread.depth = 0;
+  thread.start_ns = 0;
+  thread.tid = static_cast<uint32_t>(RawSyscall(SYS_gettid));
+  thread.generation = generation;
+  return true;
+}
+
+bool ThreadIsCurrent(uint64_t start_ns) {
+  return __builtin_expect(thread.generation == Generation(), 1) || BeginThread(start_ns);
+}
+
+bool OnAlternateStack() {
+  stack_t stack;
+  return RawSyscall(SYS_sigaltstack, 0, RawPointer(&stack)) == 0 && (stack.ss_flags & SS_ONSTACK) != 0;
+}
+
+// A handler that jumped out of a busy section left its level raised. Such a section's frame lies below ours on the same
+// stack: it cannot be alive. Its chunk is sealed, so that if it lives after all (a handler that switches stacks by
+// hand) it writes where nobody reads.
+void LowerAbandonedLevels(uintptr_t frame) {
+  while (thread.depth > 0 && thread.level[thread.depth - 1].frame <= frame && !OnAlternateStack()) {
+    Level& level = thread.level[thread.depth - 1];
+    ++level.ticket;
+    SealLevel(level);
+    --thread.depth;
+  }
+}
+
+// Opens a new chunk for events of `least` to `wanted` bytes; their times count from base_ns (CLOCK_MONOTONIC).
+// Level `number` must be busy. kYes: level holds the chunk.
+arena::Taken OpenChunk(uint32_t number, size_t least, size_t wanted, uint64_t base_ns) {
+  Level& level = thread.level[number];
+  // A thread climbs to larger chunks as it fills them, at once when an event asks for one.
+  if (level.header != nullptr && level.used * 2 > level.capacity && level.size_class + 1 < abi::kSizeClasses) {
+    ++level.size_class;
+  }
+  uint32_t size_class = level.size_class;
+  while (size_class + 1 < abi::kSizeClasses && abi::kChunkBytes[size_class] < wanted) ++size_class;
+  SealLevel(level);
+
+  if (thread.start_ns == 0) {
+    thread.start_ns = Now();
+    arena::SealLeftBehind(current_image, thread.tid, thread.start_ns);
+  }
+  arena::Chunk chunk;
+  const arena::Taken taken = arena::Take(size_class, least, current_slot, chunk);
+  if (taken != arena::Taken::kYes) return taken;
+  const uint64_t trace_base = arena::header->base_ns;
+  if (base_ns < trace_base) base_ns = trace_base;
+  abi::ChunkHeader& header = *chunk.header;
+  header.committed.store(0, std::memory_order_relaxed);
+  header.image = current_image;
+  header.tid = thread.tid;
+  header.level = number;
+  header.slot = current_slot;
+  header.sequence = ++level.sequence;
+  header.base_ns = base_ns - trace_base;
+  header.thread_start_ns = thread.start_ns;
+  header.in_call.store(0, std::memory_order_relaxed);
+  header.state.store(abi::kChunkOpen, std::memory_order_release);
+  level.header = &header;
+  level.data = chunk.data;
+  level.used = 0;
+  level.capacity = chunk.capacity;
+  level.base_ns = base_ns;
+  return taken;
+}
+
+// Keeps the compiler from moving memory accesses across: a signal handler of this thread may look at what we did.
+void SignalFence() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+}  // namespace
+
+// ---- EventWriter -----------------------------------------------------------------------------------------------
+
+EventWriter::EventWriter(const EventHead& head, size_t tail_room) : head_(head) {
+  if (!Recording() || !ThreadIsCurrent(head.start_ns)) {
+    CountUnrecorded();
+    return;
+  }
+  generation_ = thread.generation;
+  const uintptr_t frame = reinterpret_cast<uintptr_t>(this);
+  if (__builtin_expect(thread.depth != 0, 0)) LowerAbandonedLevels(frame);
+  level_ = thread.depth;
+  if (level_ == kLevels) {
+    arena::CountDrop(abi::kDropNested, head.moved, current_slot);
+    return;
+  }
+  Level& level = thread.level[level_];
+  level.frame = frame;
+  ticket_ = ++level.ticket;
+  SignalFence();
+  thread.depth = level_ + 1;
+  SignalFence();
+
+  if (__builtin_expect(living_vforks.load(std::memory_order_relaxed) != 0, 0)) vfork_pid_ = VforkChildPid();
+  const size_t address_size = head.address.size < kMaxAddress ? head.address.size : kMaxAddress;
+  if (!Reserve(kHeadRoom + 3 + address_size + tail_room)) return;
+
+  BeginFrame();
+  writer_.Uint<field::event::kCall>(head.call);
+  writer_.Sint<field::event::kFd>(head.fd);
+  writer_.Uint<field::event::kStartNs>(head.start_ns > level.base_ns ? head.start_ns - level.base_ns : 0);
+  writer_.Uint<field::event::kDurationNs>(head.end_ns - head.start_ns);
+  writer_.Sint<field::event::kResult>(head.result);
+  writer_.Uint<field::event::kError>(head.error);
+  uint32_t notes = head.notes;
+  size_t kept = head.payload.size;
+  if (kept != 0) {
+    const size_t fits = kept < room_ ? kept : room_;
+    const size_t written = WritePayload(fits);
+    more_ = written == fits && fits < kept;
+    if (written < fits) kept = written;  // the file that sendfile sent has shrunk since
+  }
+  if (more_ || head.moved > kept) writer_.Uint<field::event::kPayloadSize>(head.moved);
+  writer_.Uint<field::event::kSize>(head.size);
+  writer_.Uint<field::event::kFlags>(head.flags);
+  writer_.Bytes<kAddress>(head.address.data, address_size);
+  if (more_) notes |= field::EVENT_NOTE_MORE;
+  if (head.moved > kept && (notes & field::EVENT_NOTE_NOT_SEEN) == 0) notes |= field::EVENT_NOTE_CUT;
+  if (vfork_pid_ != 0) notes |= field::EVENT_NOTE_VFORK_CHILD;
+  writer_.Uint<field::event::kNotes>(notes);
+  writer_.Sint<field::event::kNewFd>(head.new_fd);
+  ok_ = true;
+}
+
+// Finds room in the open chunk, or opens another, for `fixed_room` bytes and payload; sets room_. False: dropped.
+bool EventWriter::Reserve(size_t fixed_room) {
+  Level& level = thread.level[level_];
+  const size_t left = head_.payload.size - carried_;
+  const size_t least = fixed_room + (left < kLeastSplit ? left : kLeastSplit);
+  if (__builtin_expect(level.capacity - level.used < least || head_.start_ns < level.base_ns, 0)) {
+    // (An event that began before the chunk's first one cannot be told in it: times count upwards from that.)
+    if (least > abi::kChunkBytes[abi::kSizeClasses - 1]) {
+      Drop(abi::kDropTooBig);
+      return false;
+    }
+    const arena::Taken taken = OpenChunk(level_, least, fixed_room + left, head_.start_ns);
+    if (taken != arena::Taken::kYes) {
+      if (taken == arena::Taken::kNo || process_mode.load(std::memory_order_relaxed) == kModeCounting) {
+        Drop(abi::kDropFull);
+      } else {
+        thread.depth = level_;
+      }
+      return false;
+    }
+  }
+  room_ = level.capacity - level.used - fixed_room;
+  return true;
+}
+
+void EventWriter::BeginFrame() {
+  const Level& level = thread.level[level_];
+  writer_ = wire::Writer(level.data + level.used);
+  constexpr uint32_t kRunEvent = 3;  // Run.event of proto/trace.proto
+  length_ = writer_.BeginReserved<kRunEvent, kLengthWidth>();
+}
+
+// Writes the next `size` bytes of payload; returns how many there were (fewer only when read from a file).
+size_t EventWriter::WritePayload(size_t size) {
+  if (head_.payload.file < 0) {
+    CopyPayload(writer_.BytesSpace<field::event::kPayload>(size), size);
+    carried_ += size;
+    return size;
+  }
+  uint8_t* const length = writer_.BeginReserved<field::event::kPayload, kLengthWidth>();
+  size_t got = 0;
+  while (got < size) {
+    const long n = RawSyscall(SYS_pread64, head_.payload.file, RawPointer(writer_.position() + got),
+                              static_cast<long>(size - got), static_cast<long>(head_.payload.offset + carried_ + got));
+    if (n <= 0) break;
+    got += static_cast<size_t>(n);
+  }
+  writer_ = wire::Writer(writer_.position() + got);
+  writer_.EndReserved<kLengthWidth>(length);
+  carried_ += got;
+  return got;
+}
+
+void EventWriter::CopyPayload(uint8_t* to, size_t size) {
+  const Payload& payload = head_.payload;
+  while (size > 0) {
+    const iovec* parts = payload.parts;
+    size_t available = size;  // in this datagram
+    if (payload.messages != nullptr) {
+      const mmsghdr& message = payload.messages[message_];
+      parts = message.msg_hdr.msg_iov;
+      available = MessageBytes(message) - message_offset_;
+      if (available == 0) {
+        ++message_;
+        message_offset_ = part_ = part_offset_ = 0;
+        continue;
+      }
+    }
+    const iovec& part = parts[part_];
+    size_t n = part.iov_len - part_offset_;
+    if (n == 0) {
+      ++part_;
+      part_offset_ = 0;
+      continue;
+    }
+    if (n > available) n = available;
+    if (n > size) n = size;
+    __builtin_memcpy(to, static_cast<const uint8_t*>(part.iov_base) + part_offset_, n);
+    to += n;
+    size -= n;
+    part_offset_ += n;
+    message_offset_ += n;
+  }
+}
+
+// Ends the busy section without an event.
+void EventWriter::Drop(abi::DropCause cause) {
+  arena::CountDrop(cause, head_.moved - carried_, current_slot);
+  thread.depth = level_;
+}
+
+// False: nothing was published, because a handler that interrupted us has forked and this is the child, where the event
+// has no business (the parent publishes it), or because the busy section was taken for abandoned.
+bool EventWriter::Publish() {
+  Level& level = thread.level[level_];
+  if (__builtin_expect(Generation() != generation_ || level.ticket != ticket_, 0)) return false;
+  writer_.EndReserved<kLengthWidth>(length_);
+  level.used = static_cast<uint32_t>(writer_.position() - level.data);
+  level.header->committed.store(level.used, std::memory_order_release);
+  return true;
+}
+
+void EventWriter::Commit() {
+  if (vfork_pid_ != 0) writer_.Uint<field::event::kPid>(vfork_pid_);
+  if (!Publish()) return;
+  if (__builtin_expect(more_, 0)) {
+    WriteContinuations();
+    if (Generation() != generation_ || thread.level[level_].ticket != ticket_) return;
+  }
+  SignalFence();
+  thread.depth = level_;
+}
+
+void EventWriter::WriteContinuations() {
+  while (carried_ < head_.payload.size) {
+    if (!Reserve(kHeadRoom)) return;  // the rest is counted as dropped
+    const size_t before = carried_;
+    const size_t left = head_.payload.size - before;
+    const Level& level = thread.level[level_];
+    BeginFrame();
+    writer_.Uint<field::event::kCall>(head_.call);
+    writer_.Sint<field::event::kFd>(head_.fd);
+    writer_.Uint<field::event::kStartNs>(head_.start_ns > level.base_ns ? head_.start_ns - level.base_ns : 0);
+    writer_.Uint<field::event::kDurationNs>(head_.end_ns - head_.start_ns);
+    const size_t fits = left < room_ ? left : room_;
+    const bool whole = WritePayload(fits) == fits;
+    uint32_t notes = head_.notes & (field::EVENT_NOTE_PEEK | field::EVENT_NOTE_READ_BACK);
+    if (whole && fits < left) notes |= field::EVENT_NOTE_MORE;
+    if (!whole) notes |= field::EVENT_NOTE_CUT;
+    if (vfork_pid_ != 0) notes |= field::EVENT_NOTE_VFORK_CHILD;
+    writer_.Uint<field::event::kNotes>(notes);
+    writer_.Uint<field::event::kContinuation>(before);
+    if (vfork_pid_ != 0) writer_.Uint<field::event::kPid>(vfork_pid_);
+    if (!Publish() || !whole) return;
+  }
+}
+
+// ---- The calls in progress -------------------------------------------------------------------------------------
+
+void EnterCall(uint32_t call, int fd, uint64_t start_ns) {
+  if (!ThreadIsCurrent(start_ns)) return;
+  if (thread.depth != 0) return;  // in a handler amid the writing of an event: the note would be of another chunk
+  Level& level = thread.level[0];
+  if (__builtin_expect(level.header == nullptr, 0)) {
+    if (level.sequence != 0) return;  // sealed before exec, or no room: the next event takes one
+    level.frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    ++level.ticket;
+    thread.depth = 1;
+    SignalFence();
+    const arena::Taken taken = OpenChunk(0, 0, 0, start_ns);
+    SignalFence();
+    thread.depth = 0;
+    if (taken != arena::Taken::kYes) return;
+  }
+  level.header->in_start_ns.store(start_ns, std::memory_order_relaxed);
+  level.header->in_fd.store(fd, std::memory_order_relaxed);
+  level.header->in_call.store(call, std::memory_order_relaxed);
+}
+
+void LeaveCall() {
+  if (thread.depth != 0 || thread.generation != Generation() || thread.level[0].header == nullptr) return;
+  thread.level[0].header->in_call.store(0, std::memory_order_relaxed);
+}
+
+// ---- Threads and processes -------------------------------------------------------------------------------------
+
+bool BecomeWriter(uint32_t image, uint32_t slot) {
+  if (wipe_page == &before_attach) {
+    const long page = RawSyscall(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page < 0 && page > -4096) return false;
+    if (RawSyscall(SYS_madvise, page, 4096, MADV_WIPEONFORK) != 0) {
+      RawSyscall(SYS_munmap, page, 4096);
+      return false;
+    }
+    wipe_page = reinterpret_cast<std::atomic<uint64_t>*>(page);
+  } else {
+    arena::ForgetTouched();
+  }
+  current_image = image;
+  current_slot = slot;
+  thread.attaching = false;
+  wipe_page->store(++last_generation, std::memory_order_release);
+  return true;
+}
+
+uint32_t CurrentImage() { return current_image; }
+uint32_t CurrentSlot() { return current_slot; }
+
+bool BeginAttachAfterFork() {
+  uint64_t wiped = 0;
+  if (wipe_page == &before_attach || !wipe_page->compare_exchange_strong(wiped, kAttaching)) return false;
+  thread.attaching = true;
+  return true;
+}
+
+void GiveUpAttach() {
+  thread.attaching = false;
+  wipe_page->store(0, std::memory_order_release);
+}
+
+void SealThreadChunks() {
+  if (thread.generation != Generation() || thread.depth != 0) return;
+  for (Level& level : thread.level) SealLevel(level);
+}
+
+}  // namespace socktale

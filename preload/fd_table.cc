@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "preload/fd_table.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "preload/abi/arena_abi.h"
+#include "preload/arena_writer.h"
+#include "preload/attach.h"
+#include "preload/found.h"
+#include "preload/poison.h"
+#include "preload/raw_syscall.h"
+
+namespace socktale::fds {
+
+constinit std::atomic<uint8_t> table[kTableSize];
+
+namespace {
+
+// When the TCP connection on a descriptor began, in ms of CLOCK_MONOTONIC (wrapping); 0: none.
+constexpr size_t kConnectedSize = 1 << 16;
+constinit std::atomic<uint32_t> connected_ms[kConnectedSize];
+constexpr uint32_t kLongLivedMs = 50;
+
+// Payload bytes kept of a descriptor's life, each way. Mapped only for sessions with a limit.
+struct Kept {
+  std::atomic<uint64_t> sent;
+  std::atomic<uint64_t> received;
+};
+constinit Kept* kept = nullptr;  // [kTableSize]
+constinit uint64_t limit = UINT64_MAX;
+
+constinit bool keeps_pipe_data = false;
+constinit bool keeps_file_data = false;
+
+bool InTable(int fd) { return static_cast<unsigned>(fd) < kTableSize; }
+
+uint32_t Milliseconds(uint64_t ns) {
+  const uint32_t ms = static_cast<uint32_t>(ns / 1'000'000);
+  return ms == 0 ? 1 : ms;
+}
+
+void ResetLife(int fd) {
+  if (static_cast<unsigned>(fd) < kConnectedSize) connected_ms[fd].store(0, std::memory_order_relaxed);
+  if (kept != nullptr) {
+    kept[fd].sent.store(0, std::memory_order_relaxed);
+    kept[fd].received.store(0, std::memory_order_relaxed);
+  }
+}
+
+size_t Keep(std::atomic<uint64_t>& counter, size_t size) {
+  const uint64_t before = counter.fetch_add(size, std::memory_order_relaxed);
+  if (before >= limit) return 0;
+  return limit - before < size ? static_cast<size_t>(limit - before) : size;
+}
+
+}  // namespace
+
+uint8_t EntryFor(uint32_t kind) {
+  bool data = keeps_file_data;
+  if (kind == field::DESCRIPTOR_KIND_SOCKET) data = true;
+  if (kind == field::DESCRIPTOR_KIND_PIPE) data = keeps_pipe_data;
+  return static_cast<uint8_t>((kind & kKindMask) | (data ? kData : 0));
+}
+
+uint8_t EntryForSocket(int domain, int type, int protocol) {
+  uint8_t entry = EntryFor(field::DESCRIPTOR_KIND_SOCKET);
+  const int plain_type = type & ~(SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (domain == AF_INET || domain == AF_INET6) {
+    if (plain_type == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP)) {
+      entry |= kTcp;
+    } else if (plain_type == SOCK_DGRAM) {
+      entry |= kAskName;
+    }
+  } else if (domain == AF_UNIX) {
+    entry |= kUnix;
+  }
+  return entry;
+}
+
+uint8_t Find(int fd) {
+  struct stat status;
+  if (RawSyscall(SYS_fstat, fd, RawPointer(&status)) != 0) return kInvalid;
+  if (!InTable(fd)) {
+    // Beyond the table it is asked each time; told to the trace it is by what follows.
+    return S_ISSOCK(status.st_mode) ? EntryFor(field::DESCRIPTOR_KIND_SOCKET) : EntryFor(AskKind(fd, status));
+  }
+  const uint8_t entry = WriteFound(fd, status);
+  if (VforkChildPid() == 0) {
+    ResetLife(fd);
+    table[fd].store(entry, std::memory_order_relaxed);
+  }
+  return entry;
+}
+
+void FoundReceived(int fd) {
+  struct stat status;
+  if (RawSyscall(SYS_fstat, fd, RawPointer(&status)) == 0) Made(fd, WriteFound(fd, status));
+}
+
+void Made(int fd, uint8_t entry) {
+  if (!InTable(fd) || VforkChildPid() != 0) return;
+  ResetLife(fd);
+  table[fd].store(entry, std::memory_order_relaxed);
+}
+
+void Gone(int fd) {
+  if (InTable(fd) && VforkChildPid() == 0) table[fd].store(kUnknown, std::memory_order_relaxed);
+}
+
+void StillThere(int fd, uint8_t entry) {
+  if (!InTable(fd) || VforkChildPid() != 0) return;
+  uint8_t gone = kUnknown;  // unless another thread made a new one meanwhile
+  table[fd].compare_exchange_strong(gone, entry, std::memory_order_relaxed);
+}
+
+void ClearBits(int fd, uint8_t bits) {
+  if (!InTable(fd) || VforkChildPid() != 0) return;
+  table[fd].fetch_and(static_cast<uint8_t>(~bits), std::memory_order_relaxed);
+}
+
+void Connected(int fd, uint64_t now_ns) {
+  if (static_cast<unsigned>(fd) < kConnectedSize && VforkChildPid() == 0) {
+    connected_ms[fd].store(Milliseconds(now_ns), std::memory_order_relaxed);
+  }
+}
+
+void SummarizeBeforeClose(int fd) {
+  if ((Get(fd) & kTcp) == 0 || static_cast<unsigned>(fd) >= kConnectedSize) return;
+  const uint32_t since = connected_ms[fd].load(std::memory_order_relaxed);
+  if (since == 0) return;
+  const uint64_t now = Now();
+  if (Milliseconds(now) - since <= kLongLivedMs) return;
+  tcp_info info = {};
+  socklen_t size = sizeof info;
+  if (RawSyscall(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, RawPointer(&info), RawPointer(&size)) != 0) return;
+  EventHead head;
+  head.call = field::CALL_SOCKET_SUMMARY;
+  head.fd = fd;
+  head.start_ns = head.end_ns = now;
+  EventWriter event(head, 2 * wire::kMaxNumberField);
+  if (!event.ok()) return;
+  event.tail().Uint<field::event::kRttUs>(info.tcpi_rtt);
+  event.tail().Uint<field::event::kRetransmits>(info.tcpi_total_retrans);
+  event.Commit();
+}
+
+size_t KeepSent(int fd, size_t size) { return kept == nullptr || !InTable(fd) ? size : Keep(kept[fd].sent, size); }
+
+size_t KeepReceived(int fd, size_t size) {
+  return kept == nullptr || !InTable(fd) ? size : Keep(kept[fd].received, size);
+}
+
+void Configure(uint32_t arena_options, uint64_t payload_limit) {
+  keeps_pipe_data = (arena_options & abi::kOptionPipeData) != 0;
+  keeps_file_data = (arena_options & abi::kOptionFileData) != 0;
+  if (payload_limit == UINT64_MAX) return;
+  // 16 MiB of addresses, of which the pages of descriptors in use become memory.
+  const long memory = RawSyscall(SYS_mmap, 0, kTableSize * sizeof(Kept), PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory < 0 && memory > -4096) return;  // no room for counters: everything is kept
+  limit = payload_limit;
+  kept = reinterpret_cast<Kept*>(memory);
+}
+
+bool KeepsFileOrPipeData() { return keeps_pipe_data || keeps_file_data; }
+
+}  // namespace socktale::fds
