@@ -77,6 +77,7 @@ inline void EncodeEvent(const Event& e, wire::Writer& w) {
   w.Uint<f::kListening>(e.listening() ? 1 : 0);
   w.Uint<f::kCloseOnExec>(e.close_on_exec() ? 1 : 0);
   w.Uint<f::kStatusFlags>(e.status_flags());
+  w.Uint<f::kNewSocketId>(e.new_socket_id());
 }
 
 }  // namespace socktale

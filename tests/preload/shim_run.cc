@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/preload/shim_run.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <stdexcept>
+#include <tuple>
+
+#include "preload/abi/arena_abi.h"
+#include "preload/abi/hooks_hash.h"
+
+namespace socktale {
+namespace {
+
+using abi::ArenaHeader;
+using abi::ChunkHeader;
+
+constexpr uint64_t kArenaBytes = abi::kHeaderBytes + abi::kSegmentBytes;
+
+[[noreturn]] void Fail(const std::string& what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
+
+// An arena of one segment in a folder of its own, as the collector makes it.
+class Arena {
+ public:
+  Arena() {
+    char folder[] = "/tmp/shim_run_XXXXXX";
+    if (mkdtemp(folder) == nullptr) Fail("mkdtemp");
+    folder_ = folder;
+    path_ = folder_ + "/arena";
+    const int fd = open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, static_cast<off_t>(kArenaBytes)) != 0) Fail(path_);
+    base_ = static_cast<uint8_t*>(mmap(nullptr, kArenaBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    if (base_ == MAP_FAILED) Fail("mmap of " + path_);
+    close(fd);
+
+    ArenaHeader& arena = header();
+    arena.abi_major = abi::kAbiMajor;
+    arena.abi_minor = abi::kAbiMinor;
+    arena.hooks_hash = abi::kHooksHash;
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    arena.base_ns = static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+    arena.payload_limit = UINT64_MAX;
+    arena.collector_pid = static_cast<uint32_t>(getpid());
+    struct stat pids;
+    if (stat("/proc/self/ns/pid", &pids) != 0) Fail("/proc/self/ns/pid");
+    arena.collector_pid_namespace = pids.st_ino;
+    std::memset(arena.token, 0x5a, sizeof arena.token);
+    arena.segments.store(1);
+    arena.heartbeat.store(1);
+    arena.collector_state.store(abi::kCollectorRunning);
+    arena.magic = abi::kArenaMagic;
+  }
+  ~Arena() {
+    munmap(base_, kArenaBytes);
+    unlink(path_.c_str());
+    rmdir(folder_.c_str());
+  }
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  ArenaHeader& header() const { return *reinterpret_cast<ArenaHeader*>(base_); }
+  std::string AttachEntry() const {
+    std::string entry = std::string(abi::kAttachVariable) + "=1,";
+    for (size_t i = 0; i < sizeof header().token; ++i) entry += "5a";
+    return entry + ",nobody-listens-here," + path_;
+  }
+
+  // Parses what stands in the chunks. Every image must be done.
+  void ReadEvents(ShimRun& run) const {
+    const uint8_t* const segment = base_ + abi::kHeaderBytes;
+    const auto* const chunks = reinterpret_cast<const ChunkHeader*>(segment);
+    std::map<std::tuple<uint32_t, uint32_t, uint32_t, uint64_t, uint64_t>, uint32_t> in_order;
+    for (uint32_t i = 0; i < abi::kChunksPerSegment; ++i) {
+      const ChunkHeader& chunk = chunks[i];
+      const uint32_t state = chunk.state.load();
+      if (state != abi::kChunkOpen && state != abi::kChunkSealed) continue;
+      const auto key = std::tuple(chunk.image, chunk.tid, chunk.level, chunk.thread_start_ns, chunk.sequence);
+      if (!in_order.emplace(key, i).second) run.damage += "two chunks with one number; ";
+    }
+    for (const auto& [key, index] : in_order) {
+      const uint8_t* at = segment + abi::ChunkDataOffset(index);
+      const uint8_t* const end = at + chunks[index].committed.load();
+      while (at < end) {
+        uint64_t size = 0;
+        bool more = *at++ == 0x1a;  // field 3 of Run, bytes
+        for (int shift = 0; more && at < end; shift += 7) {
+          size |= uint64_t{*at & 0x7fu} << shift;
+          more = (*at++ & 0x80) != 0;
+        }
+        RecordedEvent recorded{std::get<0>(key), std::get<1>(key), std::get<2>(key), {}};
+        if (size == 0 || size > static_cast<uint64_t>(end - at) ||
+            !recorded.event.ParseFromArray(at, static_cast<int>(size))) {
+          run.damage += "chunk " + std::to_string(index) + " does not hold whole events; ";
+          break;
+        }
+        at += size;
+        run.events.push_back(std::move(recorded));
+      }
+    }
+  }
+
+ private:
+  std::string folder_;
+  std::string path_;
+  uint8_t* base_;
+};
+
+std::vector<char*> Pointers(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (std::string& string : strings) pointers.push_back(string.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
+std::vector<Event> ShimRun::Of(Call call) const {
+  std::vector<Event> events_of_call;
+  for (const RecordedEvent& recorded : events) {
+    if (recorded.event.call() == call) events_of_call.push_back(recorded.event);
+  }
+  return events_of_call;
+}
+
+ShimRun RunUnderShim(std::vector<std::string> command, std::vector<std::string> environment) {
+  const Arena arena;
+  if (command[0].find('/') == std::string::npos) command[0] = std::string(SOCKTALE_WORKLOADS "/") + command[0];
+  std::string preload = "LD_PRELOAD=" SOCKTALE_SHIM;
+  for (std::string& entry : environment) {
+    if (entry.rfind("LD_PRELOAD=", 0) == 0) preload += ":" + entry.substr(11);
+  }
+  std::erase_if(environment, [](const std::string& entry) { return entry.rfind("LD_PRELOAD=", 0) == 0; });
+  environment.push_back(preload);
+  environment.push_back(arena.AttachEntry());
+
+  int output[2];
+  if (pipe2(output, O_CLOEXEC) != 0) Fail("pipe2");
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, output[1], 1);
+  posix_spawn_file_actions_adddup2(&actions, output[1], 2);
+  pid_t pid;
+  const int error =
+      posix_spawn(&pid, command[0].c_str(), &actions, nullptr, Pointers(command).data(), Pointers(environment).data());
+  posix_spawn_file_actions_destroy(&actions);
+  close(output[1]);
+  if (error != 0) throw std::runtime_error(command[0] + ": " + std::strerror(error));
+
+  ShimRun run;
+  char bytes[4096];
+  for (ssize_t n; (n = read(output[0], bytes, sizeof bytes)) > 0;) run.output.append(bytes, static_cast<size_t>(n));
+  close(output[0]);
+  int status;
+  if (waitpid(pid, &status, 0) != pid) Fail("waitpid");
+  if (WIFEXITED(status)) run.exit_status = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) run.signal = WTERMSIG(status);
+  for (const auto& drops : arena.header().drops) run.drops += drops.load();
+  run.images = arena.header().next_image.load();
+  arena.ReadEvents(run);
+  return run;
+}
+
+}  // namespace socktale

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs a program under the shim as built, with an arena made here in the collector's place, and gives the events that
+// it wrote: what a hook records, without anything between.
+
+#ifndef SOCKTALE_TESTS_PRELOAD_SHIM_RUN_H_
+#define SOCKTALE_TESTS_PRELOAD_SHIM_RUN_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "event.pb.h"
+
+namespace socktale {
+
+struct RecordedEvent {
+  uint32_t image;
+  uint32_t tid;
+  uint32_t level;
+  Event event;
+};
+
+struct ShimRun {
+  int exit_status = -1;  // of the program; -1: it was killed by `signal`
+  int signal = 0;
+  std::string output;                 // its stdout and stderr
+  uint64_t drops = 0;                 // by the arena's counters
+  uint32_t images = 0;                // process images that attached
+  std::string damage;                 // what of the arena could not be read; empty: nothing
+  std::vector<RecordedEvent> events;  // thread by thread, each in order
+
+  // Events of one call, of all images.
+  std::vector<Event> Of(Call call) const;
+};
+
+// command: program and arguments; a name without a slash is a workload. environment: entries for the program beside the
+// shim's own two; LD_PRELOAD among them is the user's.
+ShimRun RunUnderShim(std::vector<std::string> command, std::vector<std::string> environment = {"PATH=/usr/bin:/bin"});
+
+}  // namespace socktale
+
+#endif  // SOCKTALE_TESTS_PRELOAD_SHIM_RUN_H_
