@@ -17,30 +17,28 @@ using google::protobuf::Message;
 
 constexpr size_t kPointerBytes = 8;
 
-// Memory that `bytes` would take as a message of prototype's type, roughly. The types of a .proto file of ours are not
-// recursive, which bounds the depth here.
-uint64_t Cost(const Message& prototype, absl::string_view bytes) {
-  uint64_t cost = prototype.SpaceUsedLong();
+// Takes the memory that `bytes` would need as a message of prototype's type off `budget`, roughly; stops when it is
+// used up. The types of our .proto files are not recursive, which bounds the depth here.
+bool Fits(const Message& prototype, absl::string_view bytes, int64_t& budget) {
+  budget -= static_cast<int64_t>(prototype.SpaceUsedLong() + kPointerBytes);
   WireScanner scan(bytes);
-  for (uint32_t tag = 0; scan.Next(tag);) {
+  for (uint32_t tag = 0; budget >= 0 && scan.Next(tag);) {
     if (tag != Tag(tag >> 3, WireType::kBytes)) {
       scan.Skip(tag);
       continue;
     }
     const absl::string_view value = scan.Bytes();
     const FieldDescriptor* field = prototype.GetDescriptor()->FindFieldByNumber(static_cast<int>(tag >> 3));
-    if (field == nullptr) {
-      cost += sizeof(std::string) + value.size();  // kept as an unknown field
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    if (field != nullptr && field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       const Message* part = prototype.GetReflection()->GetMessageFactory()->GetPrototype(field->message_type());
-      cost += kPointerBytes + Cost(*part, value);
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
-      cost += kPointerBytes + sizeof(std::string) + value.size();
+      if (!Fits(*part, value, budget)) return false;
+    } else if (field != nullptr && field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) {
+      budget -= static_cast<int64_t>(sizeof(uint64_t) * value.size());  // packed numbers, of a byte each at worst
     } else {
-      cost += sizeof(uint64_t) * value.size();  // packed numbers of a byte each, at worst
+      budget -= static_cast<int64_t>(kPointerBytes + sizeof(std::string) + value.size());  // unknown ones are kept too
     }
   }
-  return cost;
+  return budget >= 0;
 }
 
 }  // namespace
@@ -48,7 +46,8 @@ uint64_t Cost(const Message& prototype, absl::string_view bytes) {
 absl::Status MergeBounded(absl::string_view bytes, Message& message) {
   const std::string& type = message.GetDescriptor()->name();
   const Message* empty = message.GetReflection()->GetMessageFactory()->GetPrototype(message.GetDescriptor());
-  if (Cost(*empty, bytes) > (1 << 20) + uint64_t{16} * bytes.size()) {
+  int64_t budget = (1 << 20) + int64_t{16} * static_cast<int64_t>(bytes.size());
+  if (!Fits(*empty, bytes, budget)) {
     return absl::DataLossError(absl::StrCat(bytes.size(), " bytes of ", type, " with more entries than can be true"));
   }
   google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t*>(bytes.data()),

@@ -46,7 +46,8 @@ absl::StatusOr<std::optional<uint64_t>> FindBlock(int fd, uint64_t from, uint64_
                                                   const Marker* marker) {
   const absl::string_view pattern = marker != nullptr ? absl::string_view(marker->data(), marker->size()) : kMarkerTag;
   const uint64_t marker_in_pattern = marker != nullptr ? 0 : kMarkerTag.size();
-  std::string window(kWindowBytes, '\0');
+  if (from >= to || file_size - from < pattern.size()) return std::nullopt;
+  std::string window(std::min<uint64_t>(kWindowBytes, file_size - from), '\0');
   for (uint64_t at = from; at < to; at += kWindowBytes - pattern.size()) {
     const int64_t got = ReadAt(fd, window.data(), window.size(), at);
     if (got < 0) return ReadError(at);
@@ -65,7 +66,7 @@ absl::StatusOr<std::optional<uint64_t>> FindBlock(int fd, uint64_t from, uint64_
         bool more = offset < at;
         FrameVerdict verdict = FrameVerdict::kBad;
         if (!more) {
-          const absl::string_view bytes(window.data() + (offset - at), static_cast<size_t>(at + got - offset));
+          const absl::string_view bytes(window.data() + (offset - at), static_cast<size_t>(got) - (offset - at));
           verdict = ParseBlockFrame(bytes.substr(0, kPrefixMaxBytes), file_size - offset, frame, &more, why);
         }
         if (more) {

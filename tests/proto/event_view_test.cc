@@ -132,6 +132,7 @@ Event ToMessage(const EventView& view, uint64_t base_ns) {
   event.set_listening(view.listening);
   event.set_close_on_exec(view.close_on_exec);
   event.set_status_flags(view.status_flags);
+  event.set_new_socket_id(view.new_socket_id);
   return event;
 }
 
