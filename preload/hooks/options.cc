@@ -16,7 +16,10 @@ void RecordOption(const CallScope& call, int result, int level, int option, cons
                   size_t size) {
   EventHead head = call.Head(result);
   iovec part = {const_cast<void*>(value), kept};
-  if (kept > 0) head.payload = {&part, 1, kept};
+  if (kept > 0) {
+    head.payload.parts = &part;
+    head.payload.size = kept;
+  }
   head.moved = size;
   call.Leave();
   EventWriter event(head, 2 * wire::kMaxNumberField);
