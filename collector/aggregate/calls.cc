@@ -158,7 +158,7 @@ void Machine::SocketPair(const Applied& call) {
     object.type = call.event.type & kTypeMask;
     object.protocol = call.event.protocol;
     object.status_flags = O_RDWR | (call.event.type & SOCK_NONBLOCK);
-    if (i == 0) descriptors_.Learn(objects[0], call.event, record.end_ns);
+    descriptors_.LearnCookie(objects[i], i == 0 ? call.event.socket_id : call.event.new_socket_id);
     descriptors_.Begin(call.process, fds[i],
                        {.object = objects[i], .call = record.call, .close_on_exec = close_on_exec}, record.end_ns);
   }

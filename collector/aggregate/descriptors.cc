@@ -184,13 +184,17 @@ bool Descriptors::MayBe(const ObjectState& object, const EventView& event) const
   return object.inode == 0 || event.inode == 0 || object.inode == event.inode;
 }
 
+void Descriptors::LearnCookie(uint32_t id, uint64_t cookie) {
+  ObjectState& object = world_.objects[id];
+  if (object.cookie != 0 || cookie == 0) return;
+  object.cookie = cookie;
+  of_cookie_.try_emplace(cookie, id);
+}
+
 void Descriptors::Learn(uint32_t id, const EventView& event, uint64_t now_ns) {
   ObjectState& object = world_.objects[id];
   if (object.kind == DESCRIPTOR_KIND_UNKNOWN) object.kind = event.kind;
-  if (object.cookie == 0 && event.socket_id != 0) {
-    object.cookie = event.socket_id;
-    of_cookie_.try_emplace(event.socket_id, id);
-  }
+  LearnCookie(id, event.socket_id);
   if (object.domain == 0) object.domain = event.domain;
   if (object.type == 0) object.type = event.type & kTypeMask;
   if (object.protocol == 0) object.protocol = event.protocol;

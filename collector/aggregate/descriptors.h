@@ -57,6 +57,7 @@ class Descriptors {
 
   // Fills in what an event says of an object (cookie, inode, domain, type, names …); keeps what is known.
   void Learn(uint32_t object, const EventView& event, uint64_t now_ns);
+  void LearnCookie(uint32_t object, uint64_t cookie);  // 0: nothing to learn
 
  private:
   uint32_t Lookup(const EventView& event) const;

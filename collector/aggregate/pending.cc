@@ -31,15 +31,6 @@ bool CountsFromEntry(Call call) {
   }
 }
 
-// Bytes that the call moved. The shim says so where the payload does not tell; a result of a writer that did not is
-// taken where it is a count of bytes.
-uint64_t Moved(const EventView& event) {
-  if (event.error != 0 || (event.notes & EVENT_NOTE_PEEK) != 0 || event.continuation != 0) return 0;
-  if (event.payload_size != 0) return event.payload_size;
-  if (event.call == CALL_SENDMMSG || event.call == CALL_RECVMMSG) return 0;
-  return event.result > 0 ? static_cast<uint64_t>(event.result) : 0;
-}
-
 // A readiness to write is what tells that a connect without blocking has come through.
 bool SaysWritable(const EventView& event) {
   for (const absl::string_view bytes : event.polled) {
@@ -84,6 +75,14 @@ void AppendWithoutPayload(absl::string_view bytes, absl::string_view payload, st
 }
 
 }  // namespace
+
+// The shim says the size where the payload does not tell; else a result is taken that is a count of bytes.
+uint64_t MovedBytes(const EventView& event) {
+  if (event.error != 0 || (event.notes & EVENT_NOTE_PEEK) != 0 || event.continuation != 0) return 0;
+  if (event.payload_size != 0) return event.payload_size;
+  if (event.call == CALL_SENDMMSG || event.call == CALL_RECVMMSG) return 0;
+  return event.result > 0 ? static_cast<uint64_t>(event.result) : 0;
+}
 
 bool IsSend(Call call) {
   switch (call) {
@@ -165,7 +164,7 @@ absl::Status Pending::Add(const RunView& run, uint64_t block) {
     // A time that is no time must not hold back what the thread does later.
     if (record.key_ns < UINT64_MAX / 2) last_key_ns = record.key_ns;
     record.result = event.result;
-    record.moved = Moved(event);
+    record.moved = MovedBytes(event);
     record.kept = (event.notes & EVENT_NOTE_PEEK) != 0 ? 0 : event.payload.size();
     record.size = event.size;
     record.stream = stream;

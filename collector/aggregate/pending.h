@@ -53,6 +53,9 @@ bool IsReceive(Call call);
 bool IsTransfer(Call call);  // one of both
 bool IsWait(Call call);      // poll, select, epoll_wait and their kin
 
+// Bytes that a call moved: 0 for a failed one, for MSG_PEEK, and for a continuation, whose first event has them all.
+uint64_t MovedBytes(const EventView& event);
+
 class Pending {
  public:
   // Takes the events of a run. kDataLoss where they stop making sense; those before are kept.

@@ -7,6 +7,7 @@
 #define SOCKTALE_VIEWER_MODEL_TIMELINE_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,21 +20,21 @@ namespace socktale {
 // when the other received it.
 struct Transfer {
   bool from_client = false;
-  uint64_t offset = 0;        // of its first byte in this direction's stream
-  uint64_t size = 0;          // bytes
-  std::string payload;        // bytes kept, from the transfer's start; shorter than size where cut
-  uint64_t sent_ns = 0;       // return of the first send in it; 0 with !sender_recorded
-  uint64_t send_end_ns = 0;   // return of the last send in it
-  uint64_t received_ns = 0;   // return of the receive that brought its first byte; 0 with !receiver_recorded
+  uint64_t offset = 0;          // of its first byte in this direction's stream
+  uint64_t size = 0;            // bytes
+  std::string payload;          // bytes kept, from the transfer's start; shorter than size where cut
+  uint64_t sent_ns = 0;         // return of the first send in it; 0 with !sender_recorded
+  uint64_t send_end_ns = 0;     // return of the last send in it
+  uint64_t received_ns = 0;     // return of the receive that brought its first byte; 0 with !receiver_recorded
   uint64_t receive_end_ns = 0;  // return of the receive that brought its last byte
-  uint64_t first_event = 0;   // numbers (eN) of the calls
+  uint64_t first_event = 0;     // numbers (eN) of the calls
   uint64_t last_event = 0;
-  uint32_t sends = 0;         // calls that sent it
-  uint32_t receives = 0;      // calls that received it
+  uint32_t sends = 0;     // calls that sent it
+  uint32_t receives = 0;  // calls that received it
   bool sender_recorded = false;
   bool receiver_recorded = false;
-  bool read_back = false;     // some of it was read back from sendfile's source
-  bool not_seen = false;      // some of it moved inside the kernel
+  bool read_back = false;  // some of it was read back from sendfile's source
+  bool not_seen = false;   // some of it moved inside the kernel
 };
 
 enum class StepKind { kConnect, kTransfer, kPause, kShutdown, kClose, kError, kGap };
@@ -56,8 +57,8 @@ struct Step {
   size_t transfer = 0;       // index in Timeline::transfers
   PauseCause pause = PauseCause::kUnknown;
   uint32_t error = 0;
-  uint64_t dropped = 0;      // gap: events that were dropped here
-  uint64_t event = 0;        // eN
+  uint64_t dropped = 0;  // gap: events that were dropped here
+  uint64_t event = 0;    // eN
 };
 
 // How a connection's life was spent, ns. Zero where not known.
@@ -81,7 +82,8 @@ struct Timeline {
 
 // Builds a connection's timeline. merge_ns: sends of one end in one direction with nothing else between and no more
 // than this apart become one transfer. pause_ns: shorter quiet stretches are not told.
-absl::StatusOr<Timeline> BuildTimeline(Trace& trace, const Connection& connection, uint64_t merge_ns, uint64_t pause_ns);
+absl::StatusOr<Timeline> BuildTimeline(Trace& trace, const Connection& connection, uint64_t merge_ns,
+                                       uint64_t pause_ns);
 
 // Streams one side's bytes in stream order to `sink`: what the client (from_client) or the server sent. Taken from the
 // sender's own calls where it was recorded, else from what the other end received. Never holds more than one event.

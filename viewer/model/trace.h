@@ -7,22 +7,28 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "collector/aggregate/aggregator.h"
 #include "proto/event_view.h"
 #include "proto/trace.pb.h"
 #include "proto/trace_file_reader.h"
+#include "viewer/model/event_source.h"
+#include "viewer/model/lookup.h"
 
 namespace socktale {
 
-// An event with all that the tables know of its surroundings. Pointers live as long as the Trace; null: not known.
+// An event with all that the tables know of its surroundings. Null: not known.
 struct TracedEvent {
-  uint64_t number = 0;  // the N of eN
+  uint64_t number = 0;               // the N of eN
   const EventView* event = nullptr;  // valid during the callback only
-  const RunView* run = nullptr;
+  const RunView* run = nullptr;      // likewise
+  EventKey key;                      // to read the event again
   const Process* process = nullptr;
   const DescriptorLife* life = nullptr;  // of event->fd at the call's entry (socket, accept: of the new descriptor)
   const Object* object = nullptr;
@@ -30,9 +36,12 @@ struct TracedEvent {
   bool from_client = false;  // with a connection: this end is its client (socketpair: the first end)
 };
 
+// Pointers that it gives out live as long as the Trace, but for a trace that is being recorded only until the next call
+// of ForEachNewEvent.
 class Trace {
  public:
-  // Opens a trace file. Uses its tables where they were written at the end, else aggregates its events.
+  // Opens a trace file. Uses its tables where they were written at the end, else aggregates its events; the statement
+  // of what is missing then says that the trace was cut off.
   static absl::StatusOr<Trace> Open(const std::string& path);
 
   Trace(Trace&&) = default;
@@ -60,11 +69,33 @@ class Trace {
   // Looks for events appended since Open or the last call (a trace being recorded) and visits those only.
   absl::Status ForEachNewEvent(const std::function<bool(const TracedEvent&)>& visit);
 
+  // For timelines: every event of the blocks that hold `connection`, also those of others, in order of time.
+  absl::Status ForEachEventNear(const Connection& connection, const std::function<bool(const TracedEvent&)>& visit);
+
+  // Reads an event again. run and event are valid until the next call of any function that reads events.
+  absl::Status ReadEvent(const EventKey& key, RunView& run, EventView& event) {
+    return source_.Read(reader_, key, run, event);
+  }
+  const Lookup& lookup() const { return *lookup_; }
+
  private:
   explicit Trace(TraceFileReader reader) : reader_(std::move(reader)) {}
 
+  // Takes blocks from position `from` on into the aggregator, and makes tables and lookup anew.
+  absl::Status Aggregate(size_t from);
+  void SetTables(Tables tables);
+  void Describe(const EventKey& key, const RunView& run, const EventView& event, TracedEvent& traced) const;
+  absl::Status VisitBlocks(const std::vector<size_t>& positions, const std::function<bool(const TracedEvent&)>& visit);
+  std::vector<size_t> PositionsOf(const Connection& connection) const;
+  std::vector<size_t> PositionsFrom(size_t first) const;
+
   TraceFileReader reader_;
+  EventSource source_;
+  std::unique_ptr<Aggregator> aggregator_;           // null when the file's own tables are used
+  std::vector<ConnectionBlocks> connection_blocks_;  // as `aggregator_` knows them: sequence numbers of blocks
   std::unique_ptr<Tables> tables_;
+  std::unique_ptr<Lookup> lookup_;
+  size_t seen_blocks_ = 0;  // blocks that Open or ForEachNewEvent have seen
 };
 
 // "curl[4242]", "api[512#2]".

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One side of a conversation must come out byte for byte, however its calls were made and recorded.
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "tests/model/scratch.h"
+#include "tests/support/trace_builder.h"
+#include "viewer/model/timeline.h"
+
+namespace socktale {
+namespace {
+
+using testing::Image;
+using testing::Inet;
+using testing::Scratch;
+using testing::TraceBuilder;
+
+const std::string kServer = Inet("127.0.0.1", 8080);
+const std::string kClient = Inet("127.0.0.1", 51544);
+
+struct Side {
+  std::string bytes;
+  uint64_t missing = 0;
+};
+
+Side Read(Trace& trace, bool client, uint32_t id = 1) {
+  Side side;
+  const Connection* connection = trace.connection(id);
+  if (connection == nullptr) {
+    ADD_FAILURE() << "no connection c" << id;
+    return side;
+  }
+  const absl::Status status = StreamBytes(
+      trace, *connection, client,
+      [&](absl::string_view bytes) {
+        side.bytes.append(bytes.data(), bytes.size());
+        return absl::OkStatus();
+      },
+      &side.missing);
+  EXPECT_TRUE(status.ok()) << status;
+  return side;
+}
+
+class StreamBytesTest : public ::testing::Test {
+ protected:
+  // A connection between curl's 5 and httpd's 9; with_server = false: only the client is recorded.
+  void Connect(bool with_server = true) {
+    if (with_server) {
+      httpd_ = &builder_.Start("httpd", 4100);
+      httpd_->Socket(3, AF_INET, SOCK_STREAM);
+      httpd_->Bind(3, kServer);
+      httpd_->Listen(3);
+    }
+    curl_ = &builder_.Start("curl", 4242);
+    curl_->Socket(5, AF_INET, SOCK_STREAM);
+    curl_->Connect(5, kServer, {.local = kClient});
+    if (with_server) httpd_->Accept(3, 9, {.local = kServer, .peer = kClient});
+  }
+  void Open() {
+    absl::StatusOr<Trace> trace = scratch_.Open(builder_);
+    ASSERT_TRUE(trace.ok()) << trace.status();
+    trace_ = std::make_unique<Trace>(*std::move(trace));
+  }
+
+  Scratch scratch_;
+  TraceBuilder builder_;
+  Image* httpd_ = nullptr;
+  Image* curl_ = nullptr;
+  std::unique_ptr<Trace> trace_;
+};
+
+TEST_F(StreamBytesTest, TheSendersCallsInOrder) {
+  Connect();
+  curl_->Send(5, "GET ");
+  curl_->Send(5, "/ HTTP/1.1\r\n");
+  httpd_->Recv(9, "GET / HTTP/1.1\r\n");
+  httpd_->Send(9, "200");
+  curl_->Recv(5, "200");
+  Open();
+  EXPECT_EQ(Read(*trace_, true).bytes, "GET / HTTP/1.1\r\n");
+  EXPECT_EQ(Read(*trace_, false).bytes, "200");
+  EXPECT_EQ(Read(*trace_, true).missing, 0u);
+}
+
+TEST_F(StreamBytesTest, TheReceiversCallsWhereTheSenderIsUnknown) {
+  Connect(/*with_server=*/false);
+  curl_->Recv(5, "200 ", {.notes = EVENT_NOTE_PEEK});
+  curl_->Recv(5, "200 ");
+  curl_->RecvFails(5, EAGAIN);
+  curl_->Recv(5, "OK");
+  curl_->Recv(5, "");
+  Open();
+  EXPECT_EQ(Read(*trace_, false).bytes, "200 OK");
+}
+
+// A payload larger than a chunk goes on in the thread's next events, here in another block with other calls between.
+TEST_F(StreamBytesTest, PartsOfOneCallAreGluedAcrossBlocks) {
+  Connect();
+  Event& first = curl_->Call(CALL_WRITE, 5, 9, {.notes = EVENT_NOTE_MORE});
+  first.set_payload("abc");
+  first.set_payload_size(9);
+  httpd_->Recv(9, "abcdefghi");
+  builder_.NextBlock();
+  Event& second = curl_->Call(CALL_WRITE, 5, 0, {.notes = EVENT_NOTE_MORE});
+  second.set_payload("def");
+  second.set_continuation(3);
+  httpd_->Send(9, "x");
+  builder_.NextBlock();
+  Event& third = curl_->Call(CALL_WRITE, 5, 0);
+  third.set_payload("ghi");
+  third.set_continuation(6);
+  curl_->Send(5, "jkl");
+  Open();
+  EXPECT_EQ(Read(*trace_, true).bytes, "abcdefghijkl");
+}
+
+TEST_F(StreamBytesTest, SendsOfSeveralProcessesInOrderOfReturn) {
+  Connect();
+  Image& child = curl_->Fork(4243);
+  const uint64_t now = builder_.now();
+  curl_->Send(5, "first ", {.took_ns = 50'000});
+  builder_.At(now + 1'000);
+  child.Send(5, "second", {.took_ns = 80'000});
+  Open();
+  EXPECT_EQ(Read(*trace_, true).bytes, "first second");
+}
+
+TEST_F(StreamBytesTest, WhatTheSenderDidNotKeepComesFromTheReceiver) {
+  Connect();
+  httpd_->Send(9, "head:");
+  Event& sendfile = httpd_->Call(CALL_SENDFILE, 9, 6, {.notes = EVENT_NOTE_NOT_SEEN});
+  sendfile.set_payload_size(6);
+  httpd_->Send(9, ":tail");
+  curl_->Recv(5, "head:bo");
+  curl_->Recv(5, "dy!!:tai");
+  curl_->Recv(5, "l");
+  Open();
+  const Side side = Read(*trace_, false);
+  EXPECT_EQ(side.bytes, "head:body!!:tail");
+  EXPECT_EQ(side.missing, 0u);
+}
+
+TEST_F(StreamBytesTest, WhatNobodyKeptIsCounted) {
+  Connect(/*with_server=*/false);
+  Event& cut = curl_->Call(CALL_SEND, 5, 100, {.notes = EVENT_NOTE_CUT});
+  cut.set_payload("kept");
+  cut.set_payload_size(100);
+  curl_->Send(5, "more");
+  Open();
+  const Side side = Read(*trace_, true);
+  EXPECT_EQ(side.bytes, "keptmore");
+  EXPECT_EQ(side.missing, 96u);
+}
+
+TEST_F(StreamBytesTest, ASocketpairsHalves) {
+  Image& sh = builder_.Start("sh", 10);
+  sh.SocketPair(3, 4, AF_UNIX, SOCK_STREAM, {.cookie = 1});
+  Image& child = sh.Fork(11);
+  sh.Send(3, "ping");
+  child.Recv(4, "ping");
+  child.Send(4, "pong");
+  sh.Recv(3, "pong");
+  Open();
+  EXPECT_EQ(Read(*trace_, true).bytes, "ping");
+  EXPECT_EQ(Read(*trace_, false).bytes, "pong");
+}
+
+TEST_F(StreamBytesTest, AServersDatagramsByPeer) {
+  Image& server = builder_.Start("echo", 1);
+  server.Socket(3, AF_INET, SOCK_DGRAM);
+  server.Bind(3, Inet("0.0.0.0", 7));
+  const std::string a = Inet("127.0.0.1", 1001);
+  const std::string b = Inet("127.0.0.1", 1002);
+  server.Recv(3, "from a", {.peer = a});
+  Event& both = server.Call(CALL_RECVMMSG, 3, 3, {.notes = EVENT_NOTE_MORE});
+  both.set_payload("bb");
+  both.set_payload_size(8);
+  for (const auto& [size, address] : std::vector<std::pair<uint64_t, std::string>>{{2, b}, {3, a}, {3, b}}) {
+    Datagram& datagram = *both.add_datagram();
+    datagram.set_size(size);
+    datagram.set_address(address);
+  }
+  Event& rest = server.Call(CALL_RECVMMSG, 3, 0);
+  rest.set_payload("aaaBBB");
+  rest.set_continuation(2);
+  server.Send(3, "to b", {.peer = b});
+  Open();
+  ASSERT_EQ(trace_->tables().connection_size(), 2);
+  EXPECT_EQ(Read(*trace_, true, 1).bytes, "from aaaa");
+  EXPECT_EQ(Read(*trace_, true, 2).bytes, "bbBBB");
+  EXPECT_EQ(Read(*trace_, false, 2).bytes, "to b");
+}
+
+TEST_F(StreamBytesTest, TenMegabytesInSmallCalls) {
+  Connect();
+  std::string all;
+  for (int i = 0; i < 2560; ++i) {
+    std::string part(4096, static_cast<char>('a' + i % 26));
+    part[static_cast<size_t>(i) % 4096] = static_cast<char>(i);
+    httpd_->Send(9, part);
+    curl_->Recv(5, part);
+    all += part;
+    if (i % 64 == 63) builder_.NextBlock();
+  }
+  Open();
+  EXPECT_TRUE(Read(*trace_, false).bytes == all);
+}
+
+}  // namespace
+}  // namespace socktale

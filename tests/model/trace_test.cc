@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A trace opened: sealed, left by a killed recorder, still growing; its events in order.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <filesystem>
+
+#include "tests/model/scratch.h"
+#include "tests/support/trace_builder.h"
+
+namespace socktale {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::Image;
+using testing::Inet;
+using testing::Scratch;
+using testing::TraceBuilder;
+
+const std::string kServer = Inet("127.0.0.1", 8080);
+
+std::string Client(int n) { return Inet("127.0.0.1", static_cast<uint16_t>(50000 + n)); }
+
+// Two connections of one server, the second one's events in blocks of their own.
+void TwoConnections(TraceBuilder& trace) {
+  Image& httpd = trace.Start("httpd", 4100);
+  httpd.Socket(3, AF_INET, SOCK_STREAM);
+  httpd.Bind(3, kServer);
+  httpd.Listen(3);
+  Image& curl = trace.Start("curl", 4242);
+  for (const int n : {1, 2}) {
+    trace.NextBlock();
+    curl.Socket(5, AF_INET, SOCK_STREAM);
+    curl.Connect(5, kServer, {.local = Client(n)});
+    httpd.Accept(3, 9, {.local = kServer, .peer = Client(n)});
+    trace.NextBlock();
+    curl.Send(5, n == 1 ? "one" : "two");
+    httpd.Recv(9, n == 1 ? "one" : "two");
+    curl.Close(5);
+    httpd.Close(9);
+  }
+}
+
+std::vector<Call> CallsOf(Trace& trace, const Connection& connection, bool client) {
+  std::vector<Call> calls;
+  EXPECT_TRUE(trace
+                  .ForEachEventOf(connection,
+                                  [&](const TracedEvent& traced) {
+                                    EXPECT_EQ(traced.connection, &connection);
+                                    if (traced.from_client == client) calls.push_back(traced.event->call);
+                                    return true;
+                                  })
+                  .ok());
+  return calls;
+}
+
+TEST(TraceTest, ASealedTraceHasItsTablesAndItsEventsByConnection) {
+  for (const bool sealed : {true, false}) {
+    TraceBuilder builder;
+    TwoConnections(builder);
+    Scratch scratch;
+    absl::StatusOr<Trace> trace = scratch.Open(builder, sealed);
+    ASSERT_TRUE(trace.ok()) << trace.status();
+    EXPECT_EQ(trace->tables().sealed(), sealed);
+    EXPECT_EQ(trace->tables().missing_size(), sealed ? 0 : 1);
+    if (!sealed) EXPECT_EQ(trace->tables().missing(0).kind(), "cut_off");
+    ASSERT_EQ(trace->tables().connection_size(), 2);
+    for (const uint32_t id : {1u, 2u}) {
+      const Connection* c = trace->connection(id);
+      ASSERT_NE(c, nullptr);
+      EXPECT_EQ(c->join(), JOIN_KIND_ADDRESSES);
+      EXPECT_THAT(CallsOf(*trace, *c, true), ElementsAre(CALL_SOCKET, CALL_CONNECT, CALL_SENDTO, CALL_CLOSE));
+      EXPECT_THAT(CallsOf(*trace, *c, false), ElementsAre(CALL_ACCEPT, CALL_RECVFROM, CALL_CLOSE));
+    }
+  }
+}
+
+TEST(TraceTest, EventsKnowTheirSurroundings) {
+  TraceBuilder builder;
+  TwoConnections(builder);
+  Scratch scratch;
+  absl::StatusOr<Trace> trace = scratch.Open(builder);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  std::vector<std::string> accepts;
+  uint64_t last_ns = 0;
+  std::vector<bool> seen(trace->tables().event_count() + 1, false);
+  ASSERT_TRUE(trace
+                  ->ForEachEvent([&](const TracedEvent& traced) {
+                    EXPECT_GE(traced.event->start_ns, last_ns);
+                    last_ns = traced.event->start_ns;
+                    EXPECT_FALSE(seen.at(traced.number));
+                    seen.at(traced.number) = true;
+                    if (traced.event->call == CALL_ACCEPT) {
+                      accepts.push_back(ProcessLabel(*traced.process) + "/" + std::to_string(traced.life->fd()) + "#" +
+                                        std::to_string(traced.life->generation()) + " c" +
+                                        std::to_string(traced.connection->id()));
+                    }
+                    return true;
+                  })
+                  .ok());
+  EXPECT_THAT(accepts, ElementsAre("httpd[4100]/9#1 c1", "httpd[4100]/9#2 c2"));
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), true), static_cast<ptrdiff_t>(trace->tables().event_count()));
+}
+
+TEST(TraceTest, AVisitorCanStop) {
+  TraceBuilder builder;
+  TwoConnections(builder);
+  Scratch scratch;
+  absl::StatusOr<Trace> trace = scratch.Open(builder);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  int visited = 0;
+  ASSERT_TRUE(trace->ForEachEvent([&](const TracedEvent&) { return ++visited < 3; }).ok());
+  EXPECT_EQ(visited, 3);
+}
+
+// Threads are drained one after another: the file has them behind each other, the model in order of time. A long call
+// stands in a later block than short ones that began after it.
+TEST(TraceTest, EventsOfOverlappingBlocksComeInOrderOfTime) {
+  TraceBuilder builder;
+  Image& api = builder.Start("api", 10);
+  const uint64_t begin = builder.now();
+  for (int i = 0; i < 100; ++i) {
+    api.Open(3 + i, "/x");
+    if (i % 10 == 9) builder.NextBlock();
+  }
+  builder.At(begin + 500);
+  api.tid = 11;
+  api.Poll({}, {.took_ns = 1'000'000});
+  Scratch scratch;
+  absl::StatusOr<Trace> trace = scratch.Open(builder);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  uint64_t last_ns = 0;
+  std::vector<Call> calls;
+  ASSERT_TRUE(trace
+                  ->ForEachEvent([&](const TracedEvent& traced) {
+                    EXPECT_GE(traced.event->start_ns, last_ns);
+                    last_ns = traced.event->start_ns;
+                    calls.push_back(traced.event->call);
+                    return true;
+                  })
+                  .ok());
+  ASSERT_EQ(calls.size(), 102u);
+  EXPECT_EQ(calls[2], CALL_POLL);
+}
+
+TEST(TraceTest, DescriptorsAreFoundByTime) {
+  TraceBuilder builder;
+  TwoConnections(builder);
+  Scratch scratch;
+  absl::StatusOr<Trace> trace = scratch.Open(builder);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  const Connection& first = *trace->connection(1);
+  const DescriptorLife* life = trace->LifeAt(first.client().process(), 5, first.client().start_ns());
+  ASSERT_NE(life, nullptr);
+  EXPECT_EQ(life->generation(), 1u);
+  EXPECT_EQ(trace->LifeAt(first.client().process(), 5, life->end_ns()), life) << "the moment of its end counts";
+  EXPECT_EQ(trace->LifeAt(first.client().process(), 5, life->end_ns() + 1), nullptr);
+  EXPECT_EQ(trace->LifeAt(first.client().process(), 77, 5), nullptr);
+}
+
+TEST(TraceTest, AGrowingTraceGivesItsNewEventsOnce) {
+  TraceBuilder builder;
+  Image& api = builder.Start("api", 10);
+  api.Open(3, "/a");
+  Scratch scratch;
+  absl::StatusOr<Trace> trace = scratch.Open(builder, /*seal=*/false);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  EXPECT_EQ(trace->tables().life_size(), 1);
+
+  // The recorder goes on: the same file, longer.
+  const std::string path = scratch.File("t.tale.part");
+  absl::StatusOr<TraceFileWriter> writer = TraceFileWriter::Resume(scratch.File("t.tale"));
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  Events events;
+  Run& run = *events.add_run();
+  run.set_image(1);
+  run.set_tid(10);
+  run.set_thread_start_ns(1);
+  run.set_base_ns(builder.now());
+  for (const int fd : {4, 5}) {
+    Event& event = *run.add_event();
+    event.set_call(CALL_OPEN);
+    event.set_result(fd);
+    event.set_start_ns(static_cast<uint64_t>(fd));
+  }
+  EventBlockInfo info;
+  info.first_ns = builder.now();
+  info.last_ns = builder.now() + 10;
+  info.event_count = 2;
+  ASSERT_TRUE(writer->AppendEvents(events.SerializeAsString(), info, false).ok());
+
+  std::vector<int64_t> results;
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(trace
+                    ->ForEachNewEvent([&](const TracedEvent& traced) {
+                      EXPECT_NE(traced.life, nullptr);
+                      results.push_back(traced.event->result);
+                      return true;
+                    })
+                    .ok());
+  }
+  EXPECT_THAT(results, ElementsAre(4, 5));
+  EXPECT_EQ(trace->tables().life_size(), 3);
+}
+
+TEST(TraceTest, AVforkChildsEventsAreItsOwn) {
+  TraceBuilder builder;
+  Image& make = builder.Start("make", 10);
+  make.vfork_child = 11;
+  make.Open(3, "/x");
+  Scratch scratch;
+  absl::StatusOr<Trace> trace = scratch.Open(builder);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  ASSERT_TRUE(trace
+                  ->ForEachEvent([&](const TracedEvent& traced) {
+                    EXPECT_EQ(traced.process->pid(), traced.event->call == CALL_OPEN ? 11u : 10u);
+                    return true;
+                  })
+                  .ok());
+}
+
+TEST(ProcessLabelTest, ASecondUseOfAPidIsMarked) {
+  Process process;
+  process.set_name("api");
+  process.set_pid(512);
+  process.set_pid_use(1);
+  EXPECT_EQ(ProcessLabel(process), "api[512]");
+  process.set_pid_use(2);
+  EXPECT_EQ(ProcessLabel(process), "api[512#2]");
+}
+
+}  // namespace
+}  // namespace socktale

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The merge: threads are drained one after another into blocks, so neighbouring blocks overlap in time, and an event is
+// given out once no later block can hold an earlier one.
+
+#include "viewer/model/event_source.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "base/status_macros.h"
+
+namespace socktale {
+namespace {
+
+// Decoded blocks kept: enough for those that overlap in time.
+constexpr size_t kKeptBytes = 64 << 20;
+constexpr size_t kKeptBlocks = 64;
+
+using ThreadKey = std::tuple<uint32_t, uint32_t, uint32_t, uint64_t>;
+ThreadKey KeyOf(const RunView& run) { return {run.image, run.tid, run.level, run.thread_start_ns}; }
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const EventSource::Block>> EventSource::Load(TraceFileReader& file, size_t position) {
+  for (auto it = recent_.begin(); it != recent_.end(); ++it) {
+    if ((*it)->position != position) continue;
+    recent_.splice(recent_.begin(), recent_, it);
+    return recent_.front();
+  }
+  const absl::StatusOr<absl::string_view> payload = file.ReadBlock(position);
+  if (absl::IsDataLoss(payload.status())) return nullptr;
+  if (!payload.ok()) return payload.status();
+  auto block = std::make_shared<Block>();
+  block->position = position;
+  block->bytes.assign(payload->data(), payload->size());
+  absl::string_view rest = block->bytes;
+  while (true) {
+    RunView run;
+    bool found = false;
+    if (!NextRun(rest, run, found).ok() || !found) break;  // what came before damage is kept
+    block->runs.push_back(run);
+  }
+  recent_bytes_ += block->bytes.size();
+  recent_.push_front(block);
+  while (recent_.size() > 1 && (recent_bytes_ > kKeptBytes || recent_.size() > kKeptBlocks)) {
+    recent_bytes_ -= recent_.back()->bytes.size();
+    recent_.pop_back();
+  }
+  return block;
+}
+
+absl::Status EventSource::Read(TraceFileReader& file, const EventKey& key, RunView& run, EventView& event) {
+  ASSIGN_OR_RETURN(held_, Load(file, key.block));
+  if (held_ == nullptr || key.run >= held_->runs.size() || key.offset > held_->bytes.size()) {
+    return absl::DataLossError("an event that was there before cannot be read any more");
+  }
+  run = held_->runs[key.run];
+  return ParseEvent(absl::string_view(held_->bytes).substr(key.offset, key.size), run.base_ns, event);
+}
+
+absl::Status EventSource::Visit(TraceFileReader& file, const std::vector<size_t>& positions, const Visitor& visit,
+                                bool* stopped) {
+  if (stopped != nullptr) *stopped = false;
+  // What is earlier than horizon[i] cannot come from positions[i] or behind.
+  std::vector<uint64_t> horizon(positions.size() + 1, UINT64_MAX);
+  for (size_t i = positions.size(); i-- > 0;) {
+    const BlockEntry& entry = file.blocks()[positions[i]];
+    horizon[i] = entry.kind() == BLOCK_KIND_EVENTS ? std::min(horizon[i + 1], entry.first_ns()) : horizon[i + 1];
+  }
+  absl::flat_hash_map<ThreadKey, uint64_t> last_ns;
+  std::vector<EventKey> waiting;
+  const auto earlier = [](const EventKey& a, const EventKey& b) {
+    return std::tie(a.time_ns, a.number) < std::tie(b.time_ns, b.number);
+  };
+  EventView event;
+  for (size_t i = 0; i < positions.size(); ++i) {
+    const BlockEntry& entry = file.blocks()[positions[i]];
+    if (entry.kind() != BLOCK_KIND_EVENTS) continue;
+    ASSIGN_OR_RETURN(const std::shared_ptr<const Block> block, Load(file, positions[i]));
+    if (block != nullptr) {
+      uint64_t number = entry.first_event();
+      for (uint32_t r = 0; r < block->runs.size(); ++r) {
+        const RunView& run = block->runs[r];
+        uint64_t& last = last_ns[KeyOf(run)];
+        absl::string_view rest = run.events;
+        while (true) {
+          absl::string_view bytes;
+          bool found = false;
+          if (!NextEvent(rest, bytes, found).ok() || !found) break;
+          const uint64_t mine = number++;
+          if (!ParseEvent(bytes, run.base_ns, event).ok()) continue;
+          last = event.continuation != 0 ? last : std::max(last, event.start_ns);
+          waiting.push_back({last, mine, static_cast<uint32_t>(positions[i]), r,
+                             static_cast<uint32_t>(bytes.data() - block->bytes.data()),
+                             static_cast<uint32_t>(bytes.size())});
+        }
+      }
+    }
+    const uint64_t until_ns = horizon[i + 1];
+    const auto ripe = std::partition(waiting.begin(), waiting.end(), [until_ns](const EventKey& key) {
+      return key.time_ns < until_ns || until_ns == UINT64_MAX;
+    });
+    std::sort(waiting.begin(), ripe, earlier);
+    for (auto key = waiting.begin(); key != ripe; ++key) {
+      RunView run;
+      RETURN_IF_ERROR(Read(file, *key, run, event));
+      if (!visit(*key, run, event)) {
+        if (stopped != nullptr) *stopped = true;
+        return absl::OkStatus();
+      }
+    }
+    waiting.erase(waiting.begin(), ripe);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace socktale

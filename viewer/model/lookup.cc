@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Indexes over the tables.
+
+#include "viewer/model/lookup.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <string>
+
+#include "collector/aggregate/address.h"
+
+namespace socktale {
+namespace {
+
+// Where a call's descriptor is.
+enum class Names { kNone, kFd, kResult };
+
+Names WhatNamesItsDescriptor(Call call) {
+  switch (call) {
+    case CALL_SOCKET:
+    case CALL_ACCEPT:
+    case CALL_ACCEPT4:
+    case CALL_OPEN:
+    case CALL_OPENAT:
+    case CALL_CREAT:
+    case CALL_EPOLL_CREATE:
+    case CALL_EPOLL_CREATE1:
+    case CALL_EVENTFD:
+    case CALL_TIMERFD_CREATE:
+    case CALL_SIGNALFD:
+    case CALL_MEMFD_CREATE:
+      return Names::kResult;
+    case CALL_UNKNOWN:
+    case CALL_POLL:
+    case CALL_PPOLL:
+    case CALL_SELECT:
+    case CALL_PSELECT:
+    case CALL_FORK:
+    case CALL_VFORK:
+    case CALL_EXECVE:
+    case CALL_POSIX_SPAWN:
+    case CALL_EXIT:
+    case CALL_GETADDRINFO:
+    case CALL_ATTACHED:
+    case CALL_EXECUTING:
+      return Names::kNone;
+    default:
+      return Names::kFd;
+  }
+}
+
+bool IsDatagram(const Object& object) { return object.type() != SOCK_STREAM && object.type() != SOCK_SEQPACKET; }
+
+// Whether a datagram's address is that of `endpoint`: the same, or the same port with a wildcard.
+bool Matches(absl::string_view address, const Endpoint& endpoint) {
+  if (AddressKey(address, "") == AddressKey(endpoint.address(), "")) return true;
+  const auto a = ParseInternetAddress(address);
+  const auto b = ParseInternetAddress(endpoint.address());
+  return a && b && a->port == b->port && SameHost(*a, *b);
+}
+
+}  // namespace
+
+Lookup::Lookup(const Tables& tables) {
+  for (const Process& process : tables.process()) {
+    processes_.try_emplace(process.id(), &process);
+    by_pid_[process.pid()].push_back(&process);
+    for (const Image& image : process.image()) {
+      if (image.number() != 0) images_.try_emplace(image.number(), &process);
+    }
+  }
+  for (const DescriptorLife& life : tables.life()) {
+    lives_.try_emplace(life.id(), &life);
+    by_number_[{life.process(), life.fd()}].push_back(&life);
+  }
+  for (auto& [number, lives] : by_number_) {
+    std::stable_sort(lives.begin(), lives.end(),
+                     [](const DescriptorLife* a, const DescriptorLife* b) { return a->start_ns() < b->start_ns(); });
+  }
+  for (const Object& object : tables.object()) objects_.try_emplace(object.id(), &object);
+  for (const Connection& connection : tables.connection()) {
+    connections_.try_emplace(connection.id(), &connection);
+    for (const bool client : {true, false}) {
+      const Side side = {&connection, client};
+      if (side.mine().object() != 0) by_object_[side.mine().object()].push_back(side);
+    }
+  }
+  for (auto& [object, sides] : by_object_) {
+    std::stable_sort(sides.begin(), sides.end(),
+                     [](const Side& a, const Side& b) { return a.mine().start_ns() < b.mine().start_ns(); });
+  }
+}
+
+const Process* Lookup::ProcessOf(const RunView& run, const EventView& event) const {
+  const Process* process = ProcessOfImage(run.image);
+  if ((event.notes & EVENT_NOTE_VFORK_CHILD) == 0 || process == nullptr) return process;
+  const auto uses = by_pid_.find(event.pid);
+  if (uses == by_pid_.end()) return process;
+  for (auto use = uses->second.rbegin(); use != uses->second.rend(); ++use) {
+    if ((*use)->parent() == process->id() && (*use)->start_ns() <= event.end_ns()) return *use;
+  }
+  return process;
+}
+
+const DescriptorLife* Lookup::LifeAt(uint32_t process, int32_t fd, uint64_t time_ns) const {
+  const auto found = by_number_.find({process, fd});
+  if (found == by_number_.end()) return nullptr;
+  const std::vector<const DescriptorLife*>& lives = found->second;
+  auto after = std::upper_bound(lives.begin(), lives.end(), time_ns,
+                                [](uint64_t time, const DescriptorLife* life) { return time < life->start_ns(); });
+  if (after == lives.begin()) return nullptr;
+  const DescriptorLife* life = *--after;
+  return life->end() == LIFE_END_OPEN || life->end_ns() >= time_ns ? life : nullptr;
+}
+
+const DescriptorLife* Lookup::LifeOf(const Process* process, const EventView& event) const {
+  if (process == nullptr) return nullptr;
+  switch (WhatNamesItsDescriptor(event.call)) {
+    case Names::kNone:
+      return nullptr;
+    case Names::kResult:
+      if (event.error == 0 && event.result >= 0) {
+        return LifeAt(process->id(), static_cast<int32_t>(event.result), event.end_ns());
+      }
+      // A failed accept is still something the listener saw.
+      return event.call == CALL_ACCEPT || event.call == CALL_ACCEPT4 ? LifeAt(process->id(), event.fd, event.start_ns)
+                                                                     : nullptr;
+    case Names::kFd:
+      break;
+  }
+  // A life may begin within the call that tells of it (socketpair, pipe, CALL_FOUND).
+  const bool makes =
+      event.call == CALL_SOCKETPAIR || event.call == CALL_PIPE || event.call == CALL_PIPE2 || event.call == CALL_FOUND;
+  return LifeAt(process->id(), event.fd, makes ? event.end_ns() : event.start_ns);
+}
+
+Side Lookup::SideAt(const std::vector<Side>& sides, const Object& object, absl::string_view address,
+                    uint64_t time_ns) const {
+  if (IsDatagram(object) && !address.empty()) {
+    for (const Side& side : sides) {
+      if (Matches(address, side.other())) return side;
+    }
+    return {};
+  }
+  if (IsDatagram(object) && sides.size() > 1) {
+    for (const Side& side : sides) {
+      if (side.connection->id() == object.connection()) return side;
+    }
+  }
+  // Several attempts on one socket: the last that had begun; what came before the first belongs to it.
+  const auto after = std::upper_bound(sides.begin(), sides.end(), time_ns,
+                                      [](uint64_t time, const Side& side) { return time < side.mine().start_ns(); });
+  return after == sides.begin() ? sides.front() : *(after - 1);
+}
+
+std::vector<Side> Lookup::SidesOf(const Object& object, const EventView& event) const {
+  const auto found = by_object_.find(object.id());
+  if (found == by_object_.end()) return {};
+  std::vector<Side> sides;
+  const auto add = [&sides](const Side& side) {
+    const bool there = std::any_of(sides.begin(), sides.end(), [&](const Side& other) {
+      return other.connection == side.connection && other.client == side.client;
+    });
+    if (side.connection != nullptr && !there) sides.push_back(side);
+  };
+  for (const absl::string_view bytes : event.datagrams) {
+    DatagramView datagram;
+    if (!ParseDatagram(bytes, datagram).ok()) break;
+    add(SideAt(found->second, object, datagram.address, event.end_ns()));
+  }
+  const bool names_itself = event.call == CALL_BIND || event.call == CALL_GETSOCKNAME;
+  if (event.datagrams.empty()) {
+    add(SideAt(found->second, object, names_itself ? "" : event.address, event.end_ns()));
+  }
+  return sides;
+}
+
+std::vector<std::pair<uint64_t, uint64_t>> Lookup::MessagesOf(const Side& side, const Object& object,
+                                                              const EventView& event) const {
+  std::vector<std::pair<uint64_t, uint64_t>> ranges;
+  const auto found = by_object_.find(object.id());
+  if (found == by_object_.end()) return ranges;
+  uint64_t offset = 0;
+  for (const absl::string_view bytes : event.datagrams) {
+    DatagramView datagram;
+    if (!ParseDatagram(bytes, datagram).ok()) break;
+    const Side theirs = SideAt(found->second, object, datagram.address, event.end_ns());
+    if (theirs.connection == side.connection && theirs.client == side.client) {
+      ranges.emplace_back(offset, datagram.size);
+    }
+    offset += datagram.size;
+  }
+  return ranges;
+}
+
+}  // namespace socktale

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One side of a conversation, byte for byte.
+
+#include "base/status_macros.h"
+#include "viewer/model/exchange.h"
+#include "viewer/model/timeline.h"
+
+namespace socktale {
+
+absl::Status StreamBytes(Trace& trace, const Connection& connection, bool from_client,
+                         const std::function<absl::Status(absl::string_view)>& sink, uint64_t* missing) {
+  ASSIGN_OR_RETURN(const Exchange exchange, ReadExchange(trace, connection));
+  uint64_t not_kept = 0;
+  for (const Piece& piece : Direction(exchange, from_client)) {
+    for (const Fragment& fragment : piece.fragments) {
+      RunView run;
+      EventView event;
+      RETURN_IF_ERROR(trace.ReadEvent(fragment.key, run, event));
+      RETURN_IF_ERROR(sink(event.payload.substr(fragment.begin, fragment.size)));
+    }
+    not_kept += piece.size - piece.kept;
+  }
+  if (missing != nullptr) *missing = not_kept;
+  return absl::OkStatus();
+}
+
+}  // namespace socktale

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A trace file opened: its tables, or tables made of its events, and the events in order of time.
+
+#include "viewer/model/trace.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+
+namespace socktale {
+namespace {
+
+// Rows of the completeness statement that events do not tell: they come from the recorder's last interim tables.
+bool OnlyTheRecorderKnows(const Missing& missing) {
+  for (const char* kind :
+       {"implicit_close", "payload_cut", "payload_not_seen", "one_ended", "guessed_join", "not_attached", "cut_off"}) {
+    if (missing.kind() == kind) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<Trace> Trace::Open(const std::string& path) {
+  ASSIGN_OR_RETURN(TraceFileReader reader, TraceFileReader::Open(path));
+  Trace trace(std::move(reader));
+  trace.seen_blocks_ = trace.reader_.blocks().size();
+  if (trace.reader_.sealed()) {
+    bool found = false;
+    absl::StatusOr<Tables> tables = trace.reader_.ReadTables(&found);
+    if (!tables.ok() && !absl::IsDataLoss(tables.status())) return tables.status();
+    if (tables.ok() && found && tables->sealed()) {
+      trace.SetTables(*std::move(tables));
+      return trace;
+    }
+  }
+  trace.aggregator_ = std::make_unique<Aggregator>();
+  RETURN_IF_ERROR(trace.Aggregate(0));
+  return trace;
+}
+
+void Trace::SetTables(Tables tables) {
+  tables_ = std::make_unique<Tables>(std::move(tables));
+  lookup_ = std::make_unique<Lookup>(*tables_);
+}
+
+absl::Status Trace::Aggregate(size_t from) {
+  const std::vector<BlockEntry>& blocks = reader_.blocks();
+  std::vector<uint64_t> horizon(blocks.size() + 1, UINT64_MAX);
+  for (size_t i = blocks.size(); i-- > from;) {
+    horizon[i] =
+        blocks[i].kind() == BLOCK_KIND_EVENTS ? std::min(horizon[i + 1], blocks[i].first_ns()) : horizon[i + 1];
+  }
+  for (size_t i = from; i < blocks.size(); ++i) {
+    if (blocks[i].kind() != BLOCK_KIND_EVENTS) continue;
+    const absl::StatusOr<absl::string_view> payload = reader_.ReadBlock(i);
+    if (absl::IsDataLoss(payload.status())) continue;
+    if (!payload.ok()) return payload.status();
+    absl::string_view rest = *payload;
+    while (true) {
+      RunView run;
+      bool found = false;
+      // What does not parse is damage: what came before it counts.
+      if (!NextRun(rest, run, found).ok() || !found) break;
+      aggregator_->Add(run, reader_.sequence(i)).IgnoreError();
+    }
+    aggregator_->Advance(horizon[i + 1] == UINT64_MAX ? blocks[i].last_ns() + 1 : horizon[i + 1]);
+  }
+  aggregator_->Advance(reader_.end_ns() + 1);
+  Tables tables = aggregator_->Snapshot(reader_.end_ns());
+  connection_blocks_ = aggregator_->BlocksOfConnections();
+  if (!reader_.sealed()) {
+    Missing& missing = *tables.add_missing();
+    missing.set_kind("cut_off");
+    missing.set_count(1);
+  }
+  bool found = false;
+  const absl::StatusOr<Tables> interim = reader_.ReadTables(&found);
+  if (interim.ok() && found) {
+    *tables.mutable_drop() = interim->drop();
+    for (const Missing& missing : interim->missing()) {
+      if (OnlyTheRecorderKnows(missing)) *tables.add_missing() = missing;
+    }
+  }
+  SetTables(std::move(tables));
+  return absl::OkStatus();
+}
+
+const Process* Trace::process(uint32_t id) const { return lookup_->process(id); }
+const Process* Trace::process_of_image(uint32_t image) const { return lookup_->ProcessOfImage(image); }
+const DescriptorLife* Trace::life(uint32_t id) const { return lookup_->life(id); }
+const Object* Trace::object(uint32_t id) const { return lookup_->object(id); }
+const Connection* Trace::connection(uint32_t id) const { return lookup_->connection(id); }
+
+const DescriptorLife* Trace::LifeAt(uint32_t process, int32_t fd, uint64_t time_ns) const {
+  return lookup_->LifeAt(process, fd, time_ns);
+}
+
+void Trace::Describe(const EventKey& key, const RunView& run, const EventView& event, TracedEvent& traced) const {
+  traced = {};
+  traced.number = key.number;
+  traced.key = key;
+  traced.event = &event;
+  traced.run = &run;
+  traced.process = lookup_->ProcessOf(run, event);
+  traced.life = lookup_->LifeOf(traced.process, event);
+  if (traced.life == nullptr) return;
+  traced.object = lookup_->object(traced.life->object());
+  if (traced.object == nullptr) return;
+  const std::vector<Side> sides = lookup_->SidesOf(*traced.object, event);
+  if (sides.empty()) return;
+  traced.connection = sides.front().connection;
+  traced.from_client = sides.front().client;
+}
+
+absl::Status Trace::VisitBlocks(const std::vector<size_t>& positions,
+                                const std::function<bool(const TracedEvent&)>& visit) {
+  TracedEvent traced;
+  return source_.Visit(
+      reader_, positions,
+      [&](const EventKey& key, const RunView& run, const EventView& event) {
+        Describe(key, run, event, traced);
+        return visit(traced);
+      },
+      nullptr);
+}
+
+std::vector<size_t> Trace::PositionsFrom(size_t first) const {
+  std::vector<size_t> positions;
+  for (size_t i = first; i < reader_.blocks().size(); ++i) positions.push_back(i);
+  return positions;
+}
+
+// Without an index, or with one that does not know the connection, it may be anywhere.
+std::vector<size_t> Trace::PositionsOf(const Connection& connection) const {
+  if (aggregator_ != nullptr) {
+    absl::flat_hash_set<uint64_t> sequences;
+    for (const ConnectionBlocks& entry : connection_blocks_) {
+      if (entry.connection() == connection.id()) sequences.insert(entry.block().begin(), entry.block().end());
+    }
+    std::vector<size_t> positions;
+    for (size_t i = 0; i < reader_.blocks().size(); ++i) {
+      if (sequences.contains(reader_.sequence(i))) positions.push_back(i);
+    }
+    return positions;
+  }
+  for (const ConnectionBlocks& entry : reader_.connections()) {
+    if (entry.connection() != connection.id()) continue;
+    std::vector<size_t> positions;
+    for (const uint32_t position : entry.block()) {
+      if (position < reader_.blocks().size()) positions.push_back(position);
+    }
+    std::sort(positions.begin(), positions.end());
+    positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
+    return positions;
+  }
+  return PositionsFrom(0);
+}
+
+absl::Status Trace::ForEachEvent(const std::function<bool(const TracedEvent&)>& visit) {
+  return VisitBlocks(PositionsFrom(0), visit);
+}
+
+absl::Status Trace::ForEachEventNear(const Connection& connection,
+                                     const std::function<bool(const TracedEvent&)>& visit) {
+  return VisitBlocks(PositionsOf(connection), visit);
+}
+
+absl::Status Trace::ForEachEventOf(const Connection& connection, const std::function<bool(const TracedEvent&)>& visit) {
+  return ForEachEventNear(connection, [&](const TracedEvent& traced) {
+    if (traced.object == nullptr) return true;
+    for (const Side& side : lookup_->SidesOf(*traced.object, *traced.event)) {
+      if (side.connection != &connection) continue;
+      TracedEvent mine = traced;
+      mine.connection = side.connection;
+      mine.from_client = side.client;
+      if (!visit(mine)) return false;
+    }
+    return true;
+  });
+}
+
+absl::Status Trace::ForEachNewEvent(const std::function<bool(const TracedEvent&)>& visit) {
+  RETURN_IF_ERROR(reader_.Refresh().status());
+  const size_t from = seen_blocks_;
+  if (reader_.blocks().size() == from) return absl::OkStatus();
+  seen_blocks_ = reader_.blocks().size();
+  if (aggregator_ != nullptr) RETURN_IF_ERROR(Aggregate(from));
+  return VisitBlocks(PositionsFrom(from), visit);
+}
+
+std::string ProcessLabel(const Process& process) {
+  std::string label = absl::StrCat(process.name(), "[", process.pid());
+  if (process.pid_use() > 1) absl::StrAppend(&label, "#", process.pid_use());
+  return label + "]";
+}
+
+}  // namespace socktale
