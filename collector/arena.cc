@@ -79,6 +79,7 @@ uint64_t NamespaceInode(const char* path) {
 }  // namespace
 
 std::vector<std::string> ArenaDirectories() {
+  if (const char* given = getenv("SOCKTALE_ARENA_DIR"); given != nullptr && *given == '/') return {given};
   std::vector<std::string> directories = {absl::StrCat("/dev/shm/socktale-", getuid())};
   const auto add = [&directories](const char* variable, const char* behind) {
     const char* value = getenv(variable);

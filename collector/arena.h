@@ -27,8 +27,8 @@ namespace socktale {
 inline constexpr char kArenaSuffix[] = ".arena";
 inline constexpr char kArenaTraceSuffix[] = ".trace";
 
-// Directories where arenas may lie, best first: /dev/shm/socktale-UID, $XDG_RUNTIME_DIR/socktale,
-// $XDG_STATE_HOME/socktale or ~/.local/state/socktale. They need not exist.
+// Directories where arenas may lie, best first: $SOCKTALE_ARENA_DIR alone if it is set, else /dev/shm/socktale-UID,
+// $XDG_RUNTIME_DIR/socktale, $XDG_STATE_HOME/socktale or ~/.local/state/socktale. They need not exist.
 std::vector<std::string> ArenaDirectories();
 
 // Makes a directory (0700) or checks that it is one of ours alone. kPermissionDenied when it is another's or open to

@@ -100,11 +100,7 @@ class RecordingSession final : public Session {
   // Opens the attach socket. An error leaves nothing of the session behind.
   absl::Status Listen() {
     absl::Status status = TryListen();
-    if (!status.ok()) {
-      finished_ = true;
-      arena_.Remove();
-      unlink(writer_.part_path().c_str());
-    }
+    if (!status.ok()) Discard();
     return status;
   }
 
@@ -123,6 +119,12 @@ class RecordingSession final : public Session {
     aggregator_.ExitStatus(static_cast<uint32_t>(pid), wait_status, Now());
   }
   absl::StatusOr<SessionSummary> Finish() override;
+  void Discard() override {
+    finished_ = true;
+    QuietShims();
+    arena_.Remove();
+    unlink(writer_.part_path().c_str());
+  }
   void GoOnInThisProcess() override { arena_.header().collector_pid = static_cast<uint32_t>(getpid()); }
   SessionSummary Summary() override { return Summarize(aggregator_.Snapshot(Now())); }
   void OnRun(std::function<void(absl::string_view encoded_run)> callback) override { on_run_ = std::move(callback); }
@@ -205,7 +207,8 @@ void RecordingSession::RunWritten(const RunView& run, uint64_t block) {
 // Finds process images that attached since.
 void RecordingSession::FindImages() {
   seen_images_ = arena_.header().next_image.load(std::memory_order_acquire);
-  for (uint32_t i = 0; i < abi::kMaxProcesses; ++i) {
+  // Shims claim the lowest free slot: those ever used lie below the number of images there were.
+  for (uint32_t i = 0; i < std::min(seen_images_, abi::kMaxProcesses); ++i) {
     const abi::ProcessSlot& slot = arena_.slot(i);
     if (slot.state.load(std::memory_order_acquire) != abi::kSlotLive) continue;
     const uint32_t image = slot.image;
@@ -447,6 +450,11 @@ SessionSummary RecordingSession::Summarize(const Tables& tables) const {
   summary.connections = static_cast<uint64_t>(tables.connection_size());
   summary.events = tables.event_count();
   summary.processes = static_cast<uint64_t>(tables.process_size());
+  summary.sockets =
+      static_cast<uint64_t>(std::count_if(tables.object().begin(), tables.object().end(), [](const Object& object) {
+        return object.kind() == DESCRIPTOR_KIND_SOCKET;
+      }));
+  summary.processes_alive = watch_.alive();
   summary.duration_ns = tables.end_ns();
   summary.file_bytes = writer_.bytes_written();
   for (const Drop& drop : tables.drop()) summary.dropped_events += drop.events();

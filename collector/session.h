@@ -41,13 +41,14 @@ struct SessionSummary {
   uint64_t connections = 0;
   uint64_t events = 0;
   uint64_t processes = 0;
+  uint64_t sockets = 0;  // sockets seen, connected or not
   uint64_t duration_ns = 0;
   uint64_t file_bytes = 0;
   uint64_t dropped_events = 0;
   std::vector<Missing> missing;  // completeness statement, worst first
   bool daemons_live_on = false;  // CMD is gone and others are recorded in the background
-  uint64_t processes_alive = 0;
-  std::string stopped;  // recording stopped before the end: why, in words (disk full …)
+  uint64_t processes_alive = 0;  // when the summary was made
+  std::string stopped;           // recording stopped before the end: why, in words (disk full …)
 };
 
 // One recording. Not thread-safe; everything happens in the thread that calls Poll().
@@ -76,6 +77,9 @@ class Session {
 
   // Drains to the end, tells the shims to go quiet, seals the trace, removes the arena.
   virtual absl::StatusOr<SessionSummary> Finish() = 0;
+
+  // Gives the recording up: no trace, no arena, as if it had never been. For when CMD cannot be started.
+  virtual void Discard() = 0;
 
   // To be called in the child of a fork that goes on recording (the parent leaves by _exit): the shims look for this
   // process from now on.

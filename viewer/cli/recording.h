@@ -38,6 +38,9 @@ absl::StatusOr<std::unique_ptr<Session>> StartSession(const RecordingOptions& re
 // program: what to call what was recorded ("curl"); empty for `collect`.
 std::vector<std::string> ClosingLines(const SessionSummary& summary, std::string_view program);
 
+// Whether --strict has something to complain about: events dropped, a process not recorded, recording stopped.
+bool IsIncomplete(const SessionSummary& summary);
+
 // Salvages what killed recorders left behind and says so on stderr, one line for each trace.
 void RecoverAndTell(const CommonOptions& common);
 
