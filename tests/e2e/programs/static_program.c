@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linked statically: what no preload reaches. Says that it ran.
+
+#include <stdio.h>
+
+int main(void) { return puts("ran") < 0; }
