@@ -6,8 +6,9 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <filesystem>
+#include <algorithm>
 
+#include "proto/trace_file_writer.h"
 #include "tests/model/scratch.h"
 #include "tests/support/trace_builder.h"
 
@@ -66,7 +67,9 @@ TEST(TraceTest, ASealedTraceHasItsTablesAndItsEventsByConnection) {
     ASSERT_TRUE(trace.ok()) << trace.status();
     EXPECT_EQ(trace->tables().sealed(), sealed);
     EXPECT_EQ(trace->tables().missing_size(), sealed ? 0 : 1);
-    if (!sealed) EXPECT_EQ(trace->tables().missing(0).kind(), "cut_off");
+    if (!sealed) {
+      EXPECT_EQ(trace->tables().missing(0).kind(), "cut_off");
+    }
     ASSERT_EQ(trace->tables().connection_size(), 2);
     for (const uint32_t id : {1u, 2u}) {
       const Connection* c = trace->connection(id);
@@ -175,7 +178,7 @@ TEST(TraceTest, AGrowingTraceGivesItsNewEventsOnce) {
   absl::StatusOr<TraceFileWriter> writer = TraceFileWriter::Resume(scratch.File("t.tale"));
   ASSERT_TRUE(writer.ok()) << writer.status();
   Events events;
-  Run& run = *events.add_run();
+  socktale::Run& run = *events.add_run();
   run.set_image(1);
   run.set_tid(10);
   run.set_thread_start_ns(1);

@@ -27,7 +27,7 @@ uint64_t Overlap(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
   return until > from ? until - from : 0;
 }
 
-// When the byte at `offset` had been sent: the return of its send, or of a later one if it was long on the way in.
+// When the byte at `offset` was sent: the entry of its send, after which the other end may have it at any moment; 0: not
 uint64_t SentAt(const std::vector<Piece>& sent, uint64_t offset) {
   const auto it = std::upper_bound(sent.begin(), sent.end(), offset,
                                    [](uint64_t at, const Piece& piece) { return at < piece.offset + piece.size; });
