@@ -88,6 +88,13 @@ static void udp(void) {
   struct sockaddr_in name;
   socklen_t size = sizeof name;
   CHECK(getsockname(fd, (void*)&name, &size) == 0 && name.sin_port != 0);
+  CHECK(sendto(fd, "to itself", 9, 0, (void*)&name, sizeof name) == 9);
+  char bytes[16];
+  struct sockaddr_in from;
+  size = sizeof from;
+  CHECK(recvfrom(fd, bytes, OPAQUE(sizeof bytes), 0, (void*)&from, &size) ==
+        9);  // fortified: of a size unknown to libc
+  CHECK(size == sizeof from && from.sin_port == name.sin_port);
   CHECK(connect(fd, (void*)&name, sizeof name) == 0);  // to itself
   struct sockaddr nobody = {.sa_family = AF_UNSPEC};
   CHECK(connect(fd, &nobody, sizeof nobody) == 0);  // and to nobody again
