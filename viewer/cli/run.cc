@@ -64,7 +64,7 @@ void DieBy(int signal) {
   const rlimit none = {.rlim_cur = 0, .rlim_max = 0};
   setrlimit(RLIMIT_CORE, &none);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // core_pattern may be a pipe, which knows no limit
-  std::signal(signal, SIG_DFL);
+  ::signal(signal, SIG_DFL);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, signal);
@@ -191,7 +191,7 @@ class Command {
 int RunInto(const RunOptions& options, const ProgramCheck& program) {
   const absl::StatusOr<NamedSession> session = FindSession(options.into);
   if (!session.ok()) {
-    Say(session.status().message());
+    Say(std::string(session.status().message()));
     return kExitOurFailure;
   }
   std::vector<std::string> settings = session->environment;
@@ -219,14 +219,14 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
     return 0;
   };
   absl::StatusOr<std::unique_ptr<Session>> started = StartSession(options.recording, common, options.command);
-  if (!started.ok()) return fail(started.status().message(), kExitOurFailure);
+  if (!started.ok()) return fail(std::string(started.status().message()), kExitOurFailure);
   std::unique_ptr<Session> session = *std::move(started);
   std::unique_ptr<LivePrinter> live;
   if (options.live) {
     absl::StatusOr<std::unique_ptr<LivePrinter>> opened = LivePrinter::Open(options.live_file, common);
     if (!opened.ok()) {
       session->Discard();
-      return fail(opened.status().message(), kExitOurFailure);
+      return fail(std::string(opened.status().message()), kExitOurFailure);
     }
     live = *std::move(opened);
     session->OnRun([&live](absl::string_view run) { live->Print(run); });
@@ -237,7 +237,7 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
   const absl::StatusOr<Launched> launched = Launch(program.path, options.command, environment, signals);
   if (!launched.ok() || launched->exec_error != 0) {
     session->Discard();
-    if (!launched.ok()) return fail(launched.status().message(), kExitOurFailure);
+    if (!launched.ok()) return fail(std::string(launched.status().message()), kExitOurFailure);
     return fail(absl::StrCat(options.command[0], ": ", std::strerror(launched->exec_error)),
                 launched->exec_error == ENOENT ? kExitNotFound : kExitNotExecutable);
   }
@@ -281,7 +281,7 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
   }
 
   const absl::StatusOr<SessionSummary> summary = session->Finish();
-  if (!summary.ok()) return fail(summary.status().message(), kExitOurFailure);
+  if (!summary.ok()) return fail(std::string(summary.status().message()), kExitOurFailure);
   if (options.strict && IsIncomplete(*summary)) *failure = kExitOurFailure;
   command.Attend(*session);
   std::vector<std::string> lines = ClosingLines(*summary, name);
@@ -312,7 +312,7 @@ int RunRun(const RunOptions& options, const CommonOptions& common) {
 
   absl::StatusOr<SignalGuard> signals = SignalGuard::Install();
   if (!signals.ok()) {
-    Say(signals.status().message());
+    Say(std::string(signals.status().message()));
     return kExitOurFailure;
   }
   int failure = 0;

@@ -121,7 +121,7 @@ absl::StatusOr<NamedSession> FindSession(const std::string& name) {
   ASSIGN_OR_RETURN(const std::string directory, RuntimeDirectory());
   std::vector<std::string> names;
   NamedSession found, session;
-  timespec latest = {}, began;
+  timespec latest = {}, began = {};
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(directory.c_str()), closedir);
   while (const dirent* entry = entries == nullptr ? nullptr : readdir(entries.get())) {
     absl::string_view stem = entry->d_name;
