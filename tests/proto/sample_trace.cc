@@ -67,12 +67,10 @@ std::string SampleEvents(uint64_t block, uint64_t count) {
     event.set_fd(3 + static_cast<int32_t>(i % 5));
     event.set_start_ns(i * (900 / (count + 1)));
     event.set_duration_ns(1);
-    std::string payload;
     state = state * 1664525u + 1013904223u;
-    for (uint32_t size = 40 + (state >> 16) % 260; payload.size() < size;) {
-      state = state * 1664525u + 1013904223u;
-      payload.push_back(static_cast<char>('a' + (state >> 24) % 26));
-    }
+    const std::string line = "event " + std::to_string(i) + " of block " + std::to_string(block) + "\r\n";
+    std::string payload;
+    for (uint32_t size = 40 + (state >> 16) % 260; payload.size() < size;) payload += line;
     event.set_result(static_cast<int64_t>(payload.size()));
     event.set_payload(payload);
   }

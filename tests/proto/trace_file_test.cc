@@ -9,8 +9,10 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 
 #include "base/unique_fd.h"
+#include "proto/event_view.h"
 #include "proto/trace_file_reader.h"
 #include "proto/trace_file_writer.h"
 #include "tests/proto/sample_trace.h"
@@ -202,7 +204,9 @@ TEST_F(TraceFileTest, ProtocReadsTheFile) {
   ASSERT_TRUE(file.ParseFromString(ReadFile(path_)));
   EXPECT_EQ(file.block_size(), 6);
   EXPECT_EQ(file.trailer_magic(), kTrailerMagic);
+  EXPECT_EQ(file.block(1).header().codec(), CODEC_RAW);
   EXPECT_EQ(file.block(1).payload(), SampleEvents(1, kSampleEvents));
+  EXPECT_EQ(file.block(2).header().codec(), CODEC_ZSTD);
   const std::string text = folder_.path("text");
   const std::string command =
       "protoc -I " SOCKTALE_SOURCE_DIR "/proto --decode socktale.File trace.proto < '" + path_ + "' > '" + text + "'";
@@ -271,6 +275,73 @@ TEST_F(TraceFileTest, TablesOfShortLivesAreNotTakenForAnAttack) {
   bool found = false;
   EXPECT_EQ(reader.ReadTables(&found)->SerializeAsString(), tables.SerializeAsString());
   EXPECT_THAT(reader.damage(), IsEmpty());
+}
+
+// tests/golden/format1.tale was written by the first version that wrote format 1, and is never written again: a trace
+// that was kept stays readable. It has three blocks of events, the second one compressed, tables, index and trailer.
+TEST_F(TraceFileTest, AKeptTraceOfFormat1StillReads) {
+  TraceFileReader reader = MustOpen(SOCKTALE_SOURCE_DIR "/tests/golden/format1.tale");
+  EXPECT_TRUE(reader.sealed());
+  EXPECT_EQ(reader.header().format(), 1u);
+  EXPECT_EQ(reader.header().version(), "0.1.0");
+  EXPECT_THAT(reader.header().command(), ElementsAre("curl", "http://localhost:8080/hello"));
+  EXPECT_EQ(reader.header().base_ns(), 5'000'000'000u);
+  ASSERT_EQ(reader.blocks().size(), 6u);
+  std::vector<uint32_t> images;
+  uint64_t events = 0, payload_bytes = 0;
+  std::string last_payload;
+  for (size_t i = 0; i < reader.blocks().size(); ++i) {
+    const auto payload = reader.ReadBlock(i);
+    ASSERT_TRUE(payload.ok()) << payload.status();
+    if (reader.blocks()[i].kind() != BLOCK_KIND_EVENTS) continue;
+    absl::string_view rest = *payload;
+    RunView run;
+    EventView event;
+    for (bool found = true; NextRun(rest, run, found).ok() && found;) {
+      images.push_back(run.image);
+      absl::string_view bytes;
+      for (bool more = true; NextEvent(run.events, bytes, more).ok() && more;) {
+        ASSERT_TRUE(ParseEvent(bytes, run.base_ns, event).ok());
+        EXPECT_EQ(event.call, CALL_SEND);
+        EXPECT_EQ(event.fd, 3 + static_cast<int>(events % 20 % 5));
+        payload_bytes += event.payload.size();
+        last_payload = std::string(event.payload);
+        ++events;
+      }
+    }
+  }
+  EXPECT_THAT(images, ElementsAre(2, 3, 4));
+  EXPECT_EQ(events, 60u);
+  EXPECT_EQ(payload_bytes, 10'645u);
+  EXPECT_THAT(last_payload, HasSubstr("event 19 of block 3\r\n"));
+  EXPECT_THAT(reader.damage(), IsEmpty());
+  ASSERT_EQ(reader.connections().size(), 3u);
+  EXPECT_THAT(reader.connections()[1].block(), ElementsAre(1));
+  bool found = false;
+  const auto tables = reader.ReadTables(&found);
+  ASSERT_TRUE(tables.ok() && found) << tables.status();
+  ASSERT_EQ(tables->connection_size(), 3);
+  EXPECT_EQ(tables->process(0).name(), "curl");
+  EXPECT_EQ(tables->connection(2).client().sent(), 103u);
+}
+
+// docs/trace-format.md walks through the same file: lines of "0xOFFSET  bytes   words".
+TEST_F(TraceFileTest, TheDocumentedBytesAreThoseOfTheKeptTrace) {
+  const std::string golden = ReadFile(SOCKTALE_SOURCE_DIR "/tests/golden/format1.tale");
+  std::istringstream document(ReadFile(SOCKTALE_SOURCE_DIR "/docs/trace-format.md"));
+  int lines = 0;
+  for (std::string line; std::getline(document, line);) {
+    if (line.rfind("0x", 0) != 0) continue;
+    ++lines;
+    std::istringstream words(line.substr(0, line.find("   ")));
+    size_t offset = 0;
+    words >> std::hex >> offset;
+    for (unsigned byte = 0; words >> std::hex >> byte; ++offset) {
+      ASSERT_LT(offset, golden.size()) << line;
+      EXPECT_EQ(byte, static_cast<uint8_t>(golden[offset])) << line;
+    }
+  }
+  EXPECT_GT(lines, 30);
 }
 
 }  // namespace
