@@ -3,9 +3,13 @@
 #include "tests/preload/shim_run.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +23,7 @@
 
 #include "preload/abi/arena_abi.h"
 #include "preload/abi/hooks_hash.h"
+#include "proto/event_view.h"
 
 namespace socktale {
 namespace {
@@ -33,7 +38,7 @@ constexpr uint64_t kArenaBytes = abi::kHeaderBytes + abi::kSegmentBytes;
 // An arena of one segment in a folder of its own, as the collector makes it.
 class Arena {
  public:
-  Arena() {
+  explicit Arena(const ArenaSetup& setup) {
     char folder[] = "/tmp/shim_run_XXXXXX";
     if (mkdtemp(folder) == nullptr) Fail("mkdtemp");
     folder_ = folder;
@@ -51,8 +56,9 @@ class Arena {
     timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     arena.base_ns = static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-    arena.payload_limit = UINT64_MAX;
-    arena.collector_pid = static_cast<uint32_t>(getpid());
+    arena.options = setup.options;
+    arena.payload_limit = setup.payload_limit;
+    arena.collector_pid = setup.collector_pid != 0 ? setup.collector_pid : static_cast<uint32_t>(getpid());
     struct stat pids;
     if (stat("/proc/self/ns/pid", &pids) != 0) Fail("/proc/self/ns/pid");
     arena.collector_pid_namespace = pids.st_ino;
@@ -77,41 +83,61 @@ class Arena {
     return entry + ",nobody-listens-here," + path_;
   }
 
-  // Parses what stands in the chunks. Every image must be done.
-  void ReadEvents(ShimRun& run) const {
-    const uint8_t* const segment = base_ + abi::kHeaderBytes;
-    const auto* const chunks = reinterpret_cast<const ChunkHeader*>(segment);
-    std::map<std::tuple<uint32_t, uint32_t, uint32_t, uint64_t, uint64_t>, uint32_t> in_order;
+  // Takes every sealed chunk and gives it back to the writers; takes the others too when all images are done.
+  void Drain(bool all_done) {
+    auto* const chunks = reinterpret_cast<ChunkHeader*>(base_ + abi::kHeaderBytes);
+    bool freed = false;
     for (uint32_t i = 0; i < abi::kChunksPerSegment; ++i) {
-      const ChunkHeader& chunk = chunks[i];
+      ChunkHeader& chunk = chunks[i];
       const uint32_t state = chunk.state.load();
-      if (state != abi::kChunkOpen && state != abi::kChunkSealed) continue;
-      const auto key = std::tuple(chunk.image, chunk.tid, chunk.level, chunk.thread_start_ns, chunk.sequence);
-      if (!in_order.emplace(key, i).second) run.damage += "two chunks with one number; ";
+      if (state != abi::kChunkSealed && !(all_done && state == abi::kChunkOpen)) continue;
+      const auto key = Key(chunk.image, chunk.tid, chunk.level, chunk.thread_start_ns, chunk.sequence);
+      const uint8_t* const data = base_ + abi::kHeaderBytes + abi::ChunkDataOffset(i);
+      if (!taken_.emplace(key, std::string(data, data + chunk.committed.load())).second) {
+        damage_ += "two chunks with one number; ";
+      }
+      chunk.state.store(abi::kChunkFree);
+      freed = true;
     }
-    for (const auto& [key, index] : in_order) {
-      const uint8_t* at = segment + abi::ChunkDataOffset(index);
-      const uint8_t* const end = at + chunks[index].committed.load();
-      while (at < end) {
-        uint64_t size = 0;
-        bool more = *at++ == 0x1a;  // field 3 of Run, bytes
-        for (int shift = 0; more && at < end; shift += 7) {
-          size |= uint64_t{*at & 0x7fu} << shift;
-          more = (*at++ & 0x80) != 0;
-        }
+    ++header().heartbeat;
+    if (freed) {
+      ++header().room_futex;
+      if (header().waiters.load() != 0) syscall(SYS_futex, &header().room_futex, FUTEX_WAKE, INT_MAX);
+    }
+  }
+
+  // Parses what was taken.
+  void ReadEvents(ShimRun& run) const {
+    run.damage = damage_;
+    std::tuple<uint32_t, uint32_t, uint32_t, uint64_t> owner;
+    uint64_t sequence = 0;
+    for (const auto& [key, bytes] : taken_) {
+      const std::tuple its_owner(std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key));
+      sequence = its_owner == owner ? sequence + 1 : 1;
+      owner = its_owner;
+      if (std::get<4>(key) != sequence) run.damage += "a chunk is missing; ";
+      absl::string_view rest(bytes);
+      for (;;) {
+        absl::string_view event;
+        bool found = false;
+        const absl::Status status = NextEvent(rest, event, found);
         RecordedEvent recorded{std::get<0>(key), std::get<1>(key), std::get<2>(key), {}};
-        if (size == 0 || size > static_cast<uint64_t>(end - at) ||
-            !recorded.event.ParseFromArray(at, static_cast<int>(size))) {
-          run.damage += "chunk " + std::to_string(index) + " does not hold whole events; ";
+        if (!status.ok() || (found && !recorded.event.ParseFromArray(event.data(), static_cast<int>(event.size())))) {
+          run.damage += "a chunk does not hold whole events; ";
           break;
         }
-        at += size;
+        if (!found) break;
         run.events.push_back(std::move(recorded));
       }
     }
   }
 
  private:
+  // Image, thread, level, start of the thread, number of the chunk.
+  using Key = std::tuple<uint32_t, uint32_t, uint32_t, uint64_t, uint64_t>;
+
+  std::map<Key, std::string> taken_;
+  std::string damage_;
   std::string folder_;
   std::string path_;
   uint8_t* base_;
@@ -134,8 +160,8 @@ std::vector<Event> ShimRun::Of(Call call) const {
   return events_of_call;
 }
 
-ShimRun RunUnderShim(std::vector<std::string> command, std::vector<std::string> environment) {
-  const Arena arena;
+ShimRun RunUnderShim(std::vector<std::string> command, std::vector<std::string> environment, const ArenaSetup& setup) {
+  Arena arena(setup);
   if (command[0].find('/') == std::string::npos) command[0] = std::string(SOCKTALE_WORKLOADS "/") + command[0];
   std::string preload = "LD_PRELOAD=" SOCKTALE_SHIM;
   for (std::string& entry : environment) {
@@ -160,15 +186,27 @@ ShimRun RunUnderShim(std::vector<std::string> command, std::vector<std::string> 
   if (error != 0) throw std::runtime_error(command[0] + ": " + std::strerror(error));
 
   ShimRun run;
-  char bytes[4096];
-  for (ssize_t n; (n = read(output[0], bytes, sizeof bytes)) > 0;) run.output.append(bytes, static_cast<size_t>(n));
+  // Its end closes the pipe.
+  for (;;) {
+    pollfd ready = {output[0], POLLIN, 0};
+    const int events = poll(&ready, 1, setup.drain ? 1 : -1);
+    if (setup.drain) arena.Drain(false);
+    if (events <= 0) continue;
+    char bytes[4096];
+    const ssize_t n = read(output[0], bytes, sizeof bytes);
+    if (n <= 0) break;
+    run.output.append(bytes, static_cast<size_t>(n));
+  }
   close(output[0]);
   int status;
   if (waitpid(pid, &status, 0) != pid) Fail("waitpid");
   if (WIFEXITED(status)) run.exit_status = WEXITSTATUS(status);
   if (WIFSIGNALED(status)) run.signal = WTERMSIG(status);
   for (const auto& drops : arena.header().drops) run.drops += drops.load();
+  for (const auto& bytes : arena.header().dropped_bytes) run.dropped_bytes += bytes.load();
+  run.collector_state = arena.header().collector_state.load();
   run.images = arena.header().next_image.load();
+  arena.Drain(true);
   arena.ReadEvents(run);
   return run;
 }

@@ -26,6 +26,8 @@ struct ShimRun {
   int signal = 0;
   std::string output;                 // its stdout and stderr
   uint64_t drops = 0;                 // by the arena's counters
+  uint64_t dropped_bytes = 0;         // of their payload
+  uint32_t collector_state = 0;       // abi::CollectorState at the end
   uint32_t images = 0;                // process images that attached
   std::string damage;                 // what of the arena could not be read; empty: nothing
   std::vector<RecordedEvent> events;  // thread by thread, each in order
@@ -34,9 +36,19 @@ struct ShimRun {
   std::vector<Event> Of(Call call) const;
 };
 
+// The arena as a test wants it.
+struct ArenaSetup {
+  uint32_t options = 0;  // abi::ArenaOption bits
+  uint64_t payload_limit = UINT64_MAX;
+  uint32_t collector_pid = 0;  // 0: this process, which does not drain and whose heart does not beat
+  // Drains while the program runs, as the collector does: sealed chunks are read and given back, the heart beats.
+  bool drain = false;
+};
+
 // command: program and arguments; a name without a slash is a workload. environment: entries for the program beside the
 // shim's own two; LD_PRELOAD among them is the user's.
-ShimRun RunUnderShim(std::vector<std::string> command, std::vector<std::string> environment = {"PATH=/usr/bin:/bin"});
+ShimRun RunUnderShim(std::vector<std::string> command, std::vector<std::string> environment = {"PATH=/usr/bin:/bin"},
+                     const ArenaSetup& setup = {});
 
 }  // namespace socktale
 
