@@ -4,8 +4,6 @@
 
 #include "collector/aggregate/aggregator.h"
 
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -24,7 +22,7 @@ struct Aggregator::State {
   void Advance(uint64_t to_ns) {
     horizon_ns = std::max(horizon_ns, to_ns);
     pending.Take(horizon_ns);
-    machine.Apply(pending);
+    machine.Apply(pending, horizon_ns);
   }
 };
 
@@ -38,24 +36,11 @@ absl::Status Aggregator::Add(const RunView& run, uint64_t block) { return state_
 void Aggregator::Advance(uint64_t horizon_ns) { state_->Advance(horizon_ns); }
 
 void Aggregator::ProcessEnded(uint32_t image, uint64_t end_ns) {
-  Processes& processes = state_->machine.processes();
-  const uint32_t process = processes.Known(image);
-  if (process == 0) return;
-  // An image that was left by exec is gone while its process lives on.
-  const ProcessState& owner = state_->machine.world().processes[process];
-  if (!owner.images.empty() && owner.images.back().number() != image) return;
-  processes.End(process, end_ns);
+  state_->machine.Ended({.end_ns = end_ns, .image = image});
 }
 
 void Aggregator::ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns) {
-  Processes& processes = state_->machine.processes();
-  const uint32_t process = processes.Latest(pid, 0);
-  if (process == 0) return;
-  ProcessState& owner = state_->machine.world().processes[process];
-  owner.status_known = WIFEXITED(wait_status);
-  if (WIFEXITED(wait_status)) owner.exit_status = WEXITSTATUS(wait_status);
-  if (WIFSIGNALED(wait_status)) owner.exit_signal = static_cast<uint32_t>(WTERMSIG(wait_status));
-  processes.End(process, end_ns);
+  state_->machine.Ended({.end_ns = end_ns, .pid = pid, .wait_status = wait_status});
 }
 
 void Aggregator::ThreadInCall(uint32_t image, uint32_t tid, Call call, int32_t fd, uint64_t since_ns) {

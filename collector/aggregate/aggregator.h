@@ -38,7 +38,7 @@ class Aggregator {
   // Applies what was added with a time before horizon_ns (ns since the trace began). UINT64_MAX: everything.
   void Advance(uint64_t horizon_ns);
 
-  // The collector knows things that events do not say.
+  // The collector knows things that events do not say. Ends take effect in their turn, as events do.
   void ProcessEnded(uint32_t image, uint64_t end_ns);               // the process of this image is gone
   void ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns);  // waitpid's word on CMD
   void ThreadInCall(uint32_t image, uint32_t tid, Call call, int32_t fd, uint64_t since_ns);

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstring>
@@ -42,15 +43,42 @@ uint32_t IntValue(absl::string_view payload) {
 
 }  // namespace
 
-void Machine::Apply(const Pending& pending) {
+void Machine::Ended(const ProcessEnd& end) {
+  ends_.insert(std::upper_bound(ends_.begin(), ends_.end(), end,
+                                [](const ProcessEnd& a, const ProcessEnd& b) { return a.end_ns < b.end_ns; }),
+               end);
+}
+
+void Machine::Apply(const Pending& pending, uint64_t horizon_ns) {
   streams_.resize(pending.streams().size());
   EventView event;
   const EventView nothing;
+  size_t ended = 0;
   for (size_t i = 0; i < pending.taken(); ++i) {
     const Record& record = pending.record(i);
+    while (ended < ends_.size() && ends_[ended].end_ns < record.key_ns) Apply(ends_[ended++]);
     const bool more = pending.Rest(record, event);
     Apply(record, more ? event : nothing, pending.streams()[record.stream], streams_[record.stream]);
   }
+  while (ended < ends_.size() && (ends_[ended].end_ns < horizon_ns || horizon_ns == UINT64_MAX)) Apply(ends_[ended++]);
+  ends_.erase(ends_.begin(), ends_.begin() + static_cast<ptrdiff_t>(ended));
+}
+
+void Machine::Apply(const ProcessEnd& end) {
+  const uint32_t id = end.image != 0 ? processes_.Known(end.image) : processes_.Latest(end.pid, 0);
+  if (id == 0) return;
+  ProcessState& owner = world_.processes[id];
+  if (end.image == 0) {
+    owner.status_known = WIFEXITED(end.wait_status);
+    if (WIFEXITED(end.wait_status)) owner.exit_status = WEXITSTATUS(end.wait_status);
+    if (WIFSIGNALED(end.wait_status)) owner.exit_signal = static_cast<uint32_t>(WTERMSIG(end.wait_status));
+  } else {
+    // An image that was left by exec is gone while its process lives on.
+    const auto last = std::find_if(owner.images.rbegin(), owner.images.rend(),
+                                   [](const Image& image) { return image.number() != 0; });
+    if (last != owner.images.rend() && last->number() != end.image) return;
+  }
+  processes_.End(id, end.end_ns);
 }
 
 void Machine::Apply(const Record& record, const EventView& event, const Stream& stream, StreamState& state) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "collector/aggregate/address.h"
 
 namespace socktale {
@@ -107,6 +108,7 @@ uint32_t Descriptors::Begin(uint32_t process, int32_t fd, const Beginning& begin
     Close(id, LIFE_END_IMPLICIT, world_.lives[after].start_ns);
     ++owner.implicit_closes;
   }
+  if (owner.ended && world_.lives[id].end == LIFE_END_OPEN) Close(id, LIFE_END_PROCESS, std::max(now_ns, owner.end_ns));
   return id;
 }
 
@@ -134,12 +136,13 @@ void Descriptors::End(uint32_t process, int32_t fd, LifeEnd how, uint64_t now_ns
   LifeState& life = world_.lives[id];
   if (life.end == LIFE_END_OPEN) {
     Close(id, how, now_ns);
-  } else if (life.end == LIFE_END_IMPLICIT && life.end_ns >= now_ns) {
-    // The close was seen after all, only later than the number's next use.
+  } else if ((life.end == LIFE_END_IMPLICIT || life.end == LIFE_END_PROCESS) && life.end_ns >= now_ns) {
+    // The close was seen after all, only later than the number's next use or the end of the process.
+    ProcessState& owner = world_.processes[process];
+    if (life.end == LIFE_END_IMPLICIT && owner.implicit_closes > 0) --owner.implicit_closes;
     life.end = how;
     life.end_ns = now_ns;
-    ProcessState& owner = world_.processes[process];
-    if (owner.implicit_closes > 0) --owner.implicit_closes;
+    if (world_.objects[life.object].open_lives == 0) flows_.ClosedEarlier(life.object, now_ns);
   }
 }
 
@@ -199,7 +202,10 @@ void Descriptors::Learn(uint32_t id, const EventView& event, uint64_t now_ns) {
   if (object.type == 0) object.type = event.type & kTypeMask;
   if (object.protocol == 0) object.protocol = event.protocol;
   if (object.peer_pid == 0) object.peer_pid = event.peer_pid;
-  if (object.path.empty()) object.path = std::string(event.path);
+  // The kernel's names of things without a path ("pipe:[7]") say nothing more than the kind does.
+  const bool names =
+      event.call != CALL_FOUND || event.kind == DESCRIPTOR_KIND_OTHER || absl::StartsWith(event.path, "/");
+  if (object.path.empty() && names) object.path = std::string(event.path);
   if (event.status_flags != 0) object.status_flags = event.status_flags;
   if (object.inode == 0 && event.inode != 0) object.inode = event.inode;
   if (const uint64_t key = InodeKey(object.kind, object.inode, object.status_flags)) {
@@ -249,7 +255,14 @@ void Descriptors::Found(uint32_t process, uint32_t image, const EventView& event
     beginning.object = fresh ? MakeObject(event.kind, process) : known;
     beginning.how = LIFE_BEGIN_FOUND;
     beginning.call = CALL_FOUND;
-    if (!fresh) beginning.from = world_.objects[known].last_life;
+    if (!fresh) {
+      beginning.from = world_.objects[known].last_life;
+      const uint32_t parents = settling && owner.parent != 0 ? At(owner.parent, event.fd, now_ns) : 0;
+      if (parents != 0 && world_.lives[parents].object == known) {
+        beginning.from = parents;
+        beginning.how = LIFE_BEGIN_INHERITED;
+      }
+    }
     id = Begin(process, event.fd, beginning, now_ns);
     if (id == 0) return;
   } else if (known != 0 && known != world_.lives[id].object) {

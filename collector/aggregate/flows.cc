@@ -414,4 +414,16 @@ void Flows::ObjectGone(uint32_t object_id, uint64_t now_ns, bool by_process) {
   }
 }
 
+void Flows::ClosedEarlier(uint32_t object_id, uint64_t now_ns) {
+  ObjectState& object = world_.objects[object_id];
+  object.gone_ns = now_ns;
+  for (uint32_t id = object.last_flow; id != 0; id = world_.flows[id].previous) {
+    FlowState& flow = world_.flows[id];
+    if (flow.failed || flow.end_ns < now_ns) continue;
+    if (flow.first_end_ns == 0 || flow.first_end_ns == flow.end_ns) flow.first_end_ns = std::max(now_ns, flow.start_ns);
+    flow.end_ns = std::max(now_ns, flow.start_ns);
+    flow.process_ended = false;
+  }
+}
+
 }  // namespace socktale

@@ -50,6 +50,8 @@ class Flows {
   // Any other call on the object.
   void Touch(uint32_t object, const Applied& call);
   void ObjectGone(uint32_t object, uint64_t now_ns, bool by_process);
+  // Its last descriptor was closed before the time at which it seemed to be gone.
+  void ClosedEarlier(uint32_t object, uint64_t now_ns);
 
  private:
   FlowState& Make(uint32_t object, Role role, uint32_t process, int32_t fd, absl::string_view peer, uint64_t now_ns);

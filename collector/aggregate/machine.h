@@ -23,8 +23,18 @@ class Machine {
  public:
   Machine() : flows_(world_), descriptors_(world_, flows_), processes_(world_, descriptors_) {}
 
-  // Takes what `pending` has out, in its order.
-  void Apply(const Pending& pending);
+  // Takes what `pending` has out, in its order. horizon_ns: ends of processes before it are applied, too.
+  void Apply(const Pending& pending, uint64_t horizon_ns);
+
+  // A process is known to have ended, by one of its images or by its pid (the other is 0). Takes effect in its turn,
+  // for its last events may still be on their way.
+  struct ProcessEnd {
+    uint64_t end_ns = 0;
+    uint32_t image = 0;
+    uint32_t pid = 0;
+    int wait_status = 0;  // of a pid
+  };
+  void Ended(const ProcessEnd& end);
 
   World& world() { return world_; }
   Processes& processes() { return processes_; }
@@ -37,6 +47,7 @@ class Machine {
     uint32_t flow = 0;  // that a continuation belongs to
   };
 
+  void Apply(const ProcessEnd& end);
   void Apply(const Record& record, const EventView& event, const Stream& stream, StreamState& state);
   void Dispatch(const Applied& call, uint32_t image);
   void Transfer(const Applied& call, StreamState& state);
@@ -64,6 +75,7 @@ class Machine {
   Descriptors descriptors_;
   Processes processes_;
   std::vector<StreamState> streams_;
+  std::vector<ProcessEnd> ends_;                                              // waiting for their turn, by time
   absl::flat_hash_map<std::pair<std::string, std::string>, uint32_t> names_;  // host, address → index of World::names
 };
 

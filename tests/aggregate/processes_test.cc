@@ -215,9 +215,55 @@ TEST(ProcessTest, AnImageThatWasLeftByExecDoesNotEndTheProcess) {
   Aggregator aggregator;
   ASSERT_TRUE(trace.Feed(aggregator).ok());
   aggregator.ProcessEnded(shell.number, 500'000);
+  aggregator.Advance(UINT64_MAX);
   EXPECT_EQ(aggregator.Snapshot(1).process(0).end_ns(), 0u);
   aggregator.ProcessEnded(curl.number, 900'000);
+  aggregator.Advance(UINT64_MAX);
   EXPECT_EQ(aggregator.Snapshot(1).process(0).end_ns(), 900'000u);
+}
+
+// waitpid's word may overtake the last events of the process.
+TEST(ProcessTest, AnEndWaitsForTheEventsBeforeIt) {
+  TraceBuilder trace;
+  Image& curl = trace.Start("curl", 10);
+  curl.Socket(3, AF_INET, SOCK_STREAM);
+  curl.Connect(3, testing::Inet("10.0.0.1", 80), {.local = testing::Inet("10.0.0.2", 4000)});
+  curl.Close(3);
+  Aggregator aggregator;
+  aggregator.ExitStatus(10, 0, trace.now() + 1000);
+  aggregator.Advance(trace.now() / 2);
+  ASSERT_TRUE(trace.Feed(aggregator).ok());
+  const Tables tables = aggregator.Snapshot(trace.now() + 5000);
+  EXPECT_EQ(tables.process(0).exit_status(), 0);
+  EXPECT_TRUE(tables.process(0).has_exit_status());
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_CLOSED);
+  EXPECT_EQ(tables.connection(0).end(), CONNECTION_END_CLOSED_BY_CLIENT);
+}
+
+// And where the events were later still, they correct what had been concluded.
+TEST(ProcessTest, EventsThatComeAfterTheirProcessEndedCorrectIt) {
+  TraceBuilder first;
+  Image& curl = first.Start("curl", 10);
+  curl.Socket(3, AF_INET, SOCK_STREAM);
+  curl.Connect(3, testing::Inet("10.0.0.1", 80), {.local = testing::Inet("10.0.0.2", 4000)});
+  const uint64_t close_ns = first.now();
+  Aggregator aggregator;
+  ASSERT_TRUE(first.Feed(aggregator).ok());
+  aggregator.ProcessEnded(curl.number, close_ns + 100'000);
+  aggregator.Advance(UINT64_MAX);
+  EXPECT_EQ(aggregator.Snapshot(close_ns + 200'000).life(0).end(), LIFE_END_PROCESS);
+  TraceBuilder late;
+  late.At(close_ns);
+  Image& again = late.Unattached(curl.number);
+  again.tid = curl.tid;
+  again.Close(3);
+  again.Open(3, "/x");
+  ASSERT_TRUE(late.Feed(aggregator).ok());
+  const Tables tables = aggregator.Snapshot(close_ns + 200'000);
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_CLOSED);
+  EXPECT_EQ(tables.life(0).end_ns(), close_ns);
+  EXPECT_EQ(tables.life(1).end(), LIFE_END_PROCESS);
+  EXPECT_EQ(tables.connection(0).end(), CONNECTION_END_CLOSED_BY_CLIENT);
 }
 
 TEST(ProcessTest, EventsWithoutAnAttachmentMakeAProcessWithoutAName) {

@@ -18,7 +18,7 @@ struct Busy {
   uint64_t end_ns = 0;
   bool out = false;
   bool came = false;      // a receive that brought bytes, or the end of the stream
-  uint64_t there_ns = 0;  // when its first byte had been sent; 0: not known
+  uint64_t there_ns = 0;  // when its first byte was sent; 0: not known
 };
 
 uint64_t Overlap(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
@@ -27,7 +27,8 @@ uint64_t Overlap(uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
   return until > from ? until - from : 0;
 }
 
-// When the byte at `offset` was sent: the entry of its send, after which the other end may have it at any moment; 0: not
+// When the byte at `offset` was sent: the entry of its send, after which the other end may have it at any moment.
+// 0: not known.
 uint64_t SentAt(const std::vector<Piece>& sent, uint64_t offset) {
   const auto it = std::upper_bound(sent.begin(), sent.end(), offset,
                                    [](uint64_t at, const Piece& piece) { return at < piece.offset + piece.size; });
