@@ -263,5 +263,31 @@ TEST(ProcessHooksTest, TellWhatIsExecutedBeforeItHappensAndWhatFailed) {
   EXPECT_THAT(spawns, ElementsAre(Returned(ENOENT, ENOENT)));
 }
 
+// How many images attached when `command` ran; it must end well and say nothing.
+uint32_t ImagesOf(std::vector<std::string> command) {
+  const ShimRun run = RunUnderShim(std::move(command));
+  EXPECT_EQ(run.exit_status, 0);
+  EXPECT_EQ(run.output, "");
+  return run.images;
+}
+
+TEST(EnvironmentTest, ReachesProgramsWhateverTheirParentsDidToIt) {
+  EXPECT_EQ(ImagesOf({"/usr/bin/env", "-i", "/bin/true"}), 2u);
+  EXPECT_EQ(ImagesOf({"/bin/sh", "-c", "unset LD_PRELOAD SOCKTALE_ATTACH; exec /bin/true"}), 2u);
+  EXPECT_EQ(ImagesOf({"/bin/sh", "-c", "LD_PRELOAD= SOCKTALE_ATTACH=1,2,3 exec /bin/true"}), 2u);
+  EXPECT_GE(ImagesOf({"/usr/bin/python3", "-c",
+                      "import subprocess; subprocess.run(['/bin/true'], env={}, check=True); "
+                      "subprocess.run(['/bin/true'], env={}, check=True, close_fds=False)"}),
+            3u);
+}
+
+TEST(EnvironmentTest, KeepsTheUsersOwnPreload) {
+  const ShimRun run =
+      RunUnderShim({"/bin/sh", "-c", "exec env"}, {"A=1", "LD_PRELOAD=libm.so.6", "PATH=/usr/bin:/bin"});
+  EXPECT_EQ(run.exit_status, 0);
+  EXPECT_THAT(run.output, testing::HasSubstr("LD_PRELOAD=" SOCKTALE_SHIM ":libm.so.6\n"));
+  EXPECT_THAT(run.output, testing::HasSubstr("A=1\n"));
+}
+
 }  // namespace
 }  // namespace socktale
