@@ -20,8 +20,7 @@
 namespace socktale {
 namespace {
 
-// ---- Memory for a new environment
-// ------------------------------------------------------------------------------------
+// ---- Memory for a new environment ---------------------------------------------------------------------------------
 
 struct Mapping {
   void* address;
@@ -74,8 +73,7 @@ class PreparedEnvironment {
   alignas(char*) char own_[8192];
 };
 
-// ---- The program and its arguments
-// -----------------------------------------------------------------------------------
+// ---- The program and its arguments --------------------------------------------------------------------------------
 
 constexpr size_t kMaxPath = 1024;       // bytes of a path that are kept
 constexpr size_t kMaxArguments = 64;    // arguments that are kept, and
@@ -114,8 +112,7 @@ struct Command {
   size_t bytes = 0;  // that the arguments take in the event
 };
 
-// ---- exec
-// ------------------------------------------------------------------------------------------------------------
+// ---- exec ---------------------------------------------------------------------------------------------------------
 
 void RecordExecuting(const CallScope& call, const Command& command, int flags) {
   EventHead head;
@@ -187,8 +184,7 @@ struct DescriptorPath {
   char text[32];
 };
 
-// ---- exec's forms with the arguments one after another
-// ---------------------------------------------------------------
+// ---- exec's forms with the arguments one after another ------------------------------------------------------------
 
 // How many arguments stand in `list`, up to the null pointer that ends them, `first` among them. Leaves `list` after
 // it.
@@ -206,8 +202,7 @@ void GatherArguments(char** argv, const char* first, va_list& list) {
   }
 }
 
-// ---- posix_spawn
-// -----------------------------------------------------------------------------------------------------
+// ---- posix_spawn --------------------------------------------------------------------------------------------------
 
 // Does one spawn. real_spawn: (call, pid, envp) -> int, the program's call. It returns 0 or the error; errno stays.
 template <typename Inspect, typename RealSpawn>
@@ -234,8 +229,7 @@ int Spawn(CallScope call, pid_t* pid, const char* path, char* const* argv, char*
   return result;
 }
 
-// ---- fork and _exit
-// --------------------------------------------------------------------------------------------------
+// ---- fork and _exit -----------------------------------------------------------------------------------------------
 
 void RecordNewProcess(const EventHead& head) {
   EventWriter event(head, wire::kMaxNumberField);

@@ -91,8 +91,7 @@ int64_t TimeoutOf(const timespec* timeout) {
   return CopyIn(&copy, timeout, sizeof copy) ? ToNs(copy.tv_sec, copy.tv_nsec, 1) : kForEver;
 }
 
-// ---- poll
-// ------------------------------------------------------------------------------------------------------------
+// ---- poll ---------------------------------------------------------------------------------------------------------
 
 void AddPolled(PolledList& list, const pollfd& entry, bool answered) {
   list.Add({entry.fd, static_cast<uint16_t>(entry.events), answered ? static_cast<uint16_t>(entry.revents) : 0u});
@@ -119,8 +118,7 @@ void RecordPoll(const CallScope& call, int result, const pollfd* fds, nfds_t cou
   RecordWait(call, head, list, timeout_ns);
 }
 
-// ---- select
-// ----------------------------------------------------------------------------------------------------------
+// ---- select -------------------------------------------------------------------------------------------------------
 
 // select's three sets: what was asked, copied before the real call, which overwrites it.
 class Selected {
@@ -202,8 +200,7 @@ void RecordSelect(const CallScope& call, int result, const Selected& selected, i
   RecordWait(call, head, list, timeout_ns);
 }
 
-// ---- epoll
-// -----------------------------------------------------------------------------------------------------------
+// ---- epoll --------------------------------------------------------------------------------------------------------
 
 // events: the `result` ready ones, when the call succeeded.
 void RecordEpollWait(const CallScope& call, int result, const epoll_event* events, int most, int timeout_ms) {
