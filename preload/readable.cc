@@ -13,11 +13,15 @@
 
 namespace socktale {
 
-constinit __thread ReadablePages thread_pages __attribute__((tls_model("initial-exec"))) = {};
+constinit __thread ReadablePages thread_pages __attribute__((tls_model("initial-exec"))) = {
+    .pages = {}, .next = 0, .stack_only = true};
 
 namespace {
 
 constexpr uintptr_t kPageBytes = 4096;  // the smallest page there is; larger ones cost a question more
+
+// Pages above the caller's frame that count as its stack: the stack's usual limit of 8 MiB.
+constexpr uintptr_t kStackPages = 2048;
 
 }  // namespace
 
@@ -30,8 +34,8 @@ bool ReadablePages::Page(uintptr_t address) {
   constexpr long kNoSuchHow = -1;
   const long result = RawSyscall(__NR_rt_sigprocmask, kNoSuchHow, static_cast<long>(page * kPageBytes), 0, 8);
   if (result == -EFAULT) return false;
-  pages[next % kRemembered] = page;
-  ++next;
+  const uintptr_t frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) / kPageBytes;
+  if (!stack_only || page - frame < kStackPages) pages[next++ % kRemembered] = page;
   return true;
 }
 

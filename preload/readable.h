@@ -23,14 +23,15 @@ struct ReadablePages {
   static constexpr int kRemembered = 4;
   uintptr_t pages[kRemembered];  // page numbers found readable; 0: none. Page 0 never is.
   uint32_t next;                 // the one to forget next
+  bool stack_only;               // remembers pages of the calling thread's stack alone
 
  private:
   bool Page(uintptr_t address);
 };
 
-// The pages that this thread's calls had arguments in, mostly of its stack: remembered from call to call, so that
-// asking costs next to nothing. (A page that held good arguments once and is unmapped since would be taken for
-// readable.)
+// The pages of this thread's stack that its calls had arguments in: remembered from call to call, so that asking costs
+// next to nothing. A stack in use stays where it is; any other page may be unmapped by the next call, and is asked about
+// each time.
 extern constinit __thread ReadablePages thread_pages __attribute__((tls_model("initial-exec")));
 
 // Copies `size` bytes of the program's memory that the kernel has not read yet. False, and nothing copied, when they

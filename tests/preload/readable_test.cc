@@ -43,6 +43,15 @@ TEST(ReadablePagesTest, StopsAStringAtItsEndItsLimitOrUnreadableMemory) {
   EXPECT_EQ(pages.String(nullptr, 10), -1);
 }
 
+TEST(ReadablePagesTest, AsksAgainAboutMemoryThatWasUnmappedSince) {
+  void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(page, MAP_FAILED);
+  int copy = 1;
+  EXPECT_TRUE(CopyIn(&copy, page, sizeof copy));
+  ASSERT_EQ(munmap(page, 4096), 0);
+  EXPECT_FALSE(CopyIn(&copy, page, sizeof copy));
+}
+
 TEST(ReadablePagesTest, LeavesErrnoAndTheSignalMaskAlone) {
   sigset_t before = {};  // of whose 128 bytes the kernel fills 8
   sigset_t after = {};
