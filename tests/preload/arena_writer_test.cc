@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The event writer and the table of descriptors, in this process and under sanitizers: what they write is read back by
+// libprotobuf. One arena serves all tests; each looks at the events it wrote itself.
+
+#include "preload/arena_writer.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "preload/abi/hooks_hash.h"
+#include "preload/arena_map.h"
+#include "preload/attach.h"
+#include "preload/fd_table.h"
+#include "preload/found.h"
+#include "preload/raw_syscall.h"
+#include "proto/event.pb.h"
+#include "proto/event_view.h"
+
+namespace socktale {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr uint64_t kArenaBytes = abi::kHeaderBytes + abi::kSegmentBytes;
+constexpr uint8_t kToken[16] = {1, 2, 3};
+
+// An event with what its chunk says of it.
+struct Written {
+  uint32_t level;
+  uint64_t start_ns;  // CLOCK_MONOTONIC
+  Event event;
+};
+
+class ArenaWriterTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fd_ = memfd_create("arena", MFD_CLOEXEC);
+    ASSERT_EQ(ftruncate(fd_, static_cast<off_t>(kArenaBytes)), 0);
+    void* const mapped = mmap(nullptr, kArenaBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+    ASSERT_NE(mapped, MAP_FAILED);
+    base_ = static_cast<uint8_t*>(mapped);
+    auto& header = *new (base_) abi::ArenaHeader;
+    header.magic = abi::kArenaMagic;
+    header.abi_major = abi::kAbiMajor;
+    header.hooks_hash = abi::kHooksHash;
+    header.base_ns = Now();
+    header.payload_limit = 100;
+    header.options = abi::kOptionDropWhenFull;
+    std::memcpy(header.token, kToken, sizeof kToken);
+    header.segments.store(1);
+    header.collector_state.store(abi::kCollectorRunning);
+    uint8_t wrong_token[16] = {9};
+    ASSERT_FALSE(arena::Map(fd_, wrong_token));
+    ASSERT_TRUE(arena::Map(fd_, kToken));
+    ASSERT_TRUE(BecomeWriter(7, 0));
+    process_mode.store(kModeRecording);
+    fds::Configure(0, header.payload_limit);
+  }
+  static void TearDownTestSuite() {
+    process_mode.store(kModeQuiet);
+    munmap(base_, kArenaBytes);
+    close(fd_);
+  }
+
+  // Empties all chunks, as a collector would: the events of the tests before.
+  void SetUp() override { Take(); }
+
+  static abi::ChunkHeader& HeaderAt(uint32_t index) {
+    return reinterpret_cast<abi::ChunkHeader*>(base_ + abi::kHeaderBytes)[index];
+  }
+
+  // The events written since the last call, of all threads, each in order. Open chunks are sealed first.
+  static std::vector<Written> Take() {
+    SealThreadChunks();
+    std::map<std::tuple<uint32_t, uint32_t, uint64_t>, uint32_t> chunks;
+    for (uint32_t i = 0; i < abi::kChunksPerSegment; ++i) {
+      const abi::ChunkHeader& chunk = HeaderAt(i);
+      if (chunk.state.load() == abi::kChunkFree) continue;
+      EXPECT_EQ(chunk.image, 7u);
+      EXPECT_TRUE(chunks.emplace(std::tuple(chunk.tid, chunk.level, chunk.sequence), i).second);
+    }
+    std::vector<Written> written;
+    for (const auto& [key, index] : chunks) {
+      abi::ChunkHeader& chunk = HeaderAt(index);
+      const char* const data = reinterpret_cast<const char*>(base_ + abi::kHeaderBytes + abi::ChunkDataOffset(index));
+      absl::string_view rest(data, chunk.committed.load());
+      for (;;) {
+        absl::string_view bytes;
+        bool found = false;
+        EXPECT_TRUE(NextEvent(rest, bytes, found).ok());
+        if (!found) break;
+        Written one;
+        one.level = chunk.level;
+        EXPECT_TRUE(one.event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+        one.start_ns = arena::header->base_ns + chunk.base_ns + one.event.start_ns();
+        written.push_back(std::move(one));
+      }
+      chunk.state.store(abi::kChunkFree);
+    }
+    return written;
+  }
+
+  static uint64_t Drops(abi::DropCause cause) { return arena::header->drops[cause].load(); }
+
+  static EventHead Head(int fd) {
+    EventHead head;
+    head.call = field::CALL_RECV;
+    head.fd = fd;
+    head.start_ns = Now();
+    head.end_ns = head.start_ns + 5;
+    return head;
+  }
+
+ private:
+  static int fd_;
+  static uint8_t* base_;
+};
+int ArenaWriterTest::fd_ = -1;
+uint8_t* ArenaWriterTest::base_ = nullptr;
+
+TEST_F(ArenaWriterTest, WritesEveryFieldOfTheHeadAndWhatFollows) {
+  EventHead head = Head(-3);
+  const char address[] = "an address";
+  head.result = -1;
+  head.error = 11;
+  head.size = 1 << 20;
+  head.flags = 0x80000001;
+  head.address = {address, sizeof address};
+  head.notes = field::EVENT_NOTE_TRUNCATED;
+  head.new_fd = -100;
+  char bytes[] = "payload";
+  const iovec part = {bytes, 7};
+  head.payload = {.parts = &part, .size = 7};
+  head.moved = 9;
+  EventWriter writer(head, 2 * wire::kMaxNumberField);
+  ASSERT_TRUE(writer.ok());
+  writer.tail().Uint<field::event::kSocketId>(~uint64_t{0});
+  writer.tail().Uint<field::event::kInode>(5);
+  writer.Commit();
+
+  const std::vector<Written> written = Take();
+  ASSERT_THAT(written, SizeIs(1));
+  const Event& e = written[0].event;
+  EXPECT_EQ(written[0].start_ns, head.start_ns);
+  EXPECT_EQ(e.call(), CALL_RECV);
+  EXPECT_EQ(e.fd(), -3);
+  EXPECT_EQ(e.duration_ns(), 5u);
+  EXPECT_EQ(e.result(), -1);
+  EXPECT_EQ(e.error(), 11u);
+  EXPECT_EQ(e.payload(), "payload");
+  EXPECT_EQ(e.payload_size(), 9u);
+  EXPECT_EQ(e.size(), uint64_t{1} << 20);
+  EXPECT_EQ(e.flags(), 0x80000001u);
+  EXPECT_EQ(e.address(), std::string(address, sizeof address));
+  EXPECT_EQ(e.notes(), static_cast<uint32_t>(EVENT_NOTE_TRUNCATED | EVENT_NOTE_CUT));
+  EXPECT_EQ(e.new_fd(), -100);
+  EXPECT_EQ(e.socket_id(), ~uint64_t{0});
+  EXPECT_EQ(e.inode(), 5u);
+}
+
+// Payloads of all sizes, wherever the chunk's end comes, arrive whole and in order.
+TEST_F(ArenaWriterTest, CarriesPayloadsOverTheEndsOfChunks) {
+  std::string bytes(200'000, '\0');
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 131 >> 4);
+  std::vector<size_t> sizes;
+  for (size_t size = 0; size < 9000; size += 61) sizes.push_back(size);
+  for (const size_t size : {16384, 65535, 65536, 65537, 200000}) sizes.push_back(size);
+  for (const size_t size : sizes) {
+    // In three places, one of them empty.
+    const iovec parts[] = {{bytes.data(), size / 3}, {nullptr, 0}, {bytes.data() + size / 3, size - size / 3}};
+    EventHead head = Head(4);
+    head.result = static_cast<int64_t>(size);
+    head.payload = {.parts = parts, .size = size};
+    head.moved = size;
+    WriteEvent(head);
+  }
+  size_t at = 0;
+  std::string payload;
+  for (const Written& one : Take()) {
+    ASSERT_LT(at, sizes.size());
+    EXPECT_EQ(one.event.continuation(), payload.size());
+    payload += one.event.payload();
+    if ((one.event.notes() & EVENT_NOTE_MORE) != 0) continue;
+    ASSERT_EQ(payload, bytes.substr(0, sizes[at])) << sizes[at];
+    payload.clear();
+    ++at;
+  }
+  EXPECT_EQ(at, sizes.size());
+}
+
+TEST_F(ArenaWriterTest, JoinsTheDatagramsOfABatch) {
+  char text[] = "onetwothree";
+  iovec parts[] = {{text, 3}, {text + 3, 2}, {text + 5, 1}, {text + 6, 5}};
+  mmsghdr messages[4] = {};
+  messages[0].msg_hdr.msg_iov = &parts[0];
+  messages[0].msg_hdr.msg_iovlen = 1;
+  messages[0].msg_len = 3;
+  messages[1].msg_hdr.msg_iov = &parts[1];
+  messages[1].msg_hdr.msg_iovlen = 2;
+  messages[1].msg_len = 3;
+  messages[3].msg_hdr.msg_iov = &parts[3];  // after an empty one
+  messages[3].msg_hdr.msg_iovlen = 1;
+  messages[3].msg_len = 9;  // was longer than its buffer
+  EXPECT_EQ(MessageBytes(messages[3]), 5u);
+  EventHead head = Head(4);
+  head.payload = {.size = 11, .messages = messages};
+  head.moved = 11;
+  WriteEvent(head);
+  const auto written = Take();
+  ASSERT_THAT(written, SizeIs(1));
+  EXPECT_EQ(written[0].event.payload(), "onetwothree");
+}
+
+TEST_F(ArenaWriterTest, ReadsAFileAndSaysWhenItHasShrunk) {
+  const int file = memfd_create("file", MFD_CLOEXEC);
+  const std::string content(100'000, 'f');
+  ASSERT_EQ(pwrite(file, content.data(), content.size(), 0), static_cast<ssize_t>(content.size()));
+  EventHead head = Head(4);
+  head.notes = field::EVENT_NOTE_READ_BACK;
+  head.payload = {.size = 150'000, .file = file, .offset = 10};
+  head.moved = 150'000;
+  WriteEvent(head);
+  close(file);
+  uint64_t kept = 0;
+  const auto written = Take();
+  for (const Written& one : written) kept += one.event.payload().size();
+  EXPECT_EQ(kept, content.size() - 10);
+  EXPECT_EQ(written[0].event.payload_size(), 150'000u);
+  EXPECT_EQ(written.back().event.notes(), static_cast<uint32_t>(EVENT_NOTE_READ_BACK | EVENT_NOTE_CUT));
+}
+
+TEST_F(ArenaWriterTest, FitsTheLargestTailAndRefusesWhatFitsNoChunk) {
+  const std::string path(kMaxTail - wire::kMaxBytesOverhead, 'p');
+  EventHead head = Head(4);
+  EventWriter writer(head, kMaxTail);
+  ASSERT_TRUE(writer.ok());
+  writer.tail().Bytes<field::event::kPath>(path.data(), path.size());
+  writer.Commit();
+  const uint64_t before = Drops(abi::kDropTooBig);
+  EXPECT_FALSE(EventWriter(head, 70'000).ok());
+  EXPECT_EQ(Drops(abi::kDropTooBig), before + 1);
+  WriteEvent(head);
+  const auto written = Take();
+  ASSERT_THAT(written, SizeIs(2));
+  EXPECT_EQ(written[0].event.path(), path);
+}
+
+// A call that began before the chunk's first event is told in a chunk of its own: times never run backwards from a
+// base.
+TEST_F(ArenaWriterTest, KeepsTimesOfCallsThatBeganLongAgo) {
+  const uint64_t long_ago = Now();
+  EventHead first = Head(1);
+  first.start_ns += 1'000'000'000;
+  first.end_ns = first.start_ns;
+  WriteEvent(first);
+  EventHead second = Head(2);
+  second.start_ns = long_ago;
+  second.end_ns = first.end_ns;
+  WriteEvent(second);
+  const auto written = Take();
+  ASSERT_THAT(written, SizeIs(2));
+  EXPECT_EQ(written[0].start_ns, first.start_ns);
+  EXPECT_EQ(written[1].start_ns, long_ago);
+}
+
+// ---- Handlers amid an event, played by calls amid an event -----------------------------------------------------
+
+__attribute__((noinline)) void Interrupt(int depth, bool finish) {
+  EventHead head;
+  head.call = field::CALL_SEND;
+  head.fd = depth;
+  head.start_ns = head.end_ns = Now();
+  EventWriter writer(head, 0);
+  if (depth > 0) Interrupt(depth - 1, finish);
+  if (finish && writer.ok()) writer.Commit();
+}
+
+TEST_F(ArenaWriterTest, GivesEachHandlerAmidAnEventALevelOfItsOwn) {
+  Interrupt(3, true);
+  std::map<uint32_t, int> fd_of_level;
+  for (const Written& one : Take()) fd_of_level[one.level] = one.event.fd();
+  EXPECT_THAT(fd_of_level,
+              ElementsAre(testing::Pair(0, 3), testing::Pair(1, 2), testing::Pair(2, 1), testing::Pair(3, 0)));
+}
+
+TEST_F(ArenaWriterTest, CountsWhatIsNestedDeeper) {
+  const uint64_t before = Drops(abi::kDropNested);
+  Interrupt(5, true);
+  EXPECT_EQ(Drops(abi::kDropNested), before + 2);
+  EXPECT_THAT(Take(), SizeIs(4));
+}
+
+// Handlers that jump away leave their levels raised; the next event finds that their frames are gone.
+TEST_F(ArenaWriterTest, TakesBackLevelsThatWereJumpedOutOf) {
+  const uint64_t before = Drops(abi::kDropNested);
+  for (int i = 0; i < 20; ++i) Interrupt(2, false);
+  WriteEvent(Head(1));
+  EXPECT_EQ(Drops(abi::kDropNested), before);
+  const auto written = Take();
+  ASSERT_THAT(written, SizeIs(1));
+  EXPECT_EQ(written[0].level, 0u);
+}
+
+TEST_F(ArenaWriterTest, NotesTheCallInProgress) {
+  WriteEvent(Head(1));
+  EnterCall(field::CALL_ACCEPT, 9, 1234);
+  int open = 0;
+  for (uint32_t i = 0; i < abi::kChunksPerSegment; ++i) {
+    const abi::ChunkHeader& chunk = HeaderAt(i);
+    if (chunk.state.load() != abi::kChunkOpen) continue;
+    ++open;
+    EXPECT_EQ(chunk.in_call.load(), static_cast<uint32_t>(CALL_ACCEPT));
+    EXPECT_EQ(chunk.in_fd.load(), 9);
+    EXPECT_EQ(chunk.in_start_ns.load(), 1234u);
+    LeaveCall();
+    EXPECT_EQ(chunk.in_call.load(), 0u);
+  }
+  EXPECT_EQ(open, 1);
+}
+
+TEST_F(ArenaWriterTest, DropsAndCountsWhenTheArenaIsFullAndGoesOnWhenThereIsRoom) {
+  const std::string bytes(60'000, 'x');
+  const iovec part = {const_cast<char*>(bytes.data()), bytes.size()};
+  const uint64_t before = Drops(abi::kDropFull);
+  const uint64_t bytes_before = arena::header->dropped_bytes[abi::kDropFull].load();
+  constexpr uint64_t kEvents = 1200;  // 72 MB
+  for (uint64_t i = 0; i < kEvents; ++i) {
+    EventHead head = Head(1);
+    head.payload = {.parts = &part, .size = bytes.size()};
+    head.moved = bytes.size();
+    WriteEvent(head);
+  }
+  const uint64_t dropped_bytes = arena::header->dropped_bytes[abi::kDropFull].load() - bytes_before;
+  EXPECT_GT(Drops(abi::kDropFull), before);
+  uint64_t kept = 0;
+  for (const Written& one : Take()) kept += one.event.payload().size();
+  EXPECT_EQ(kept + dropped_bytes, kEvents * bytes.size());
+  WriteEvent(Head(2));
+  EXPECT_THAT(Take(), SizeIs(1));
+}
+
+TEST_F(ArenaWriterTest, ThreadsWriteWithoutEachOther) {
+  constexpr int kThreads = 6;
+  constexpr int kEvents = 5000;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([t] {
+      for (int i = 0; i < kEvents; ++i) {
+        EventHead head = Head(t);
+        head.result = i;
+        WriteEvent(head);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  int next[kThreads] = {};
+  for (const Written& one : Take()) ASSERT_EQ(one.event.result(), next[one.event.fd()]++);
+  for (const int n : next) EXPECT_EQ(n, kEvents);
+}
+
+// ---- The table of descriptors ----------------------------------------------------------------------------------
+
+TEST_F(ArenaWriterTest, TableKnowsWhatASocketIs) {
+  EXPECT_EQ(fds::Kind(fds::EntryForSocket(AF_INET, SOCK_STREAM, 0)), DESCRIPTOR_KIND_SOCKET);
+  EXPECT_TRUE(fds::EntryForSocket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_TCP) & fds::kTcp);
+  EXPECT_TRUE(fds::EntryForSocket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) & fds::kAskName);
+  EXPECT_FALSE(fds::EntryForSocket(AF_INET, SOCK_STREAM, IPPROTO_SCTP) & fds::kTcp);
+  EXPECT_TRUE(fds::EntryForSocket(AF_UNIX, SOCK_STREAM, 0) & fds::kUnix);
+  EXPECT_TRUE(fds::RecordsData(fds::EntryForSocket(AF_UNIX, SOCK_STREAM, 0)));
+  EXPECT_FALSE(fds::RecordsData(fds::EntryFor(DESCRIPTOR_KIND_PIPE)));
+}
+
+TEST_F(ArenaWriterTest, TableFollowsTheLivesOfANumber) {
+  const uint8_t entry = fds::EntryForSocket(AF_INET, SOCK_DGRAM, 0);
+  fds::Made(500, entry);
+  EXPECT_EQ(fds::Get(500), entry);
+  EXPECT_EQ(fds::KeepSent(500, 70), 70u);
+  EXPECT_EQ(fds::KeepSent(500, 70), 30u);
+  EXPECT_EQ(fds::KeepSent(500, 70), 0u);
+  EXPECT_EQ(fds::KeepReceived(500, 70), 70u);
+  fds::ClearBits(500, fds::kAskName);
+  EXPECT_EQ(fds::Get(500), entry & ~fds::kAskName);
+  fds::Gone(500);
+  EXPECT_EQ(fds::Get(500), fds::kUnknown);
+  fds::StillThere(500, entry);
+  EXPECT_EQ(fds::Get(500), entry);
+  fds::Made(500, entry);
+  EXPECT_EQ(fds::KeepSent(500, 70), 70u) << "a new life begins anew";
+  EXPECT_EQ(fds::Get(-1), fds::kUnknown);
+  EXPECT_EQ(fds::Get(1 << 30), fds::kUnknown);
+  fds::Made(1 << 30, entry);
+  fds::Gone(-1);
+}
+
+TEST_F(ArenaWriterTest, FindsWhatADescriptorIsAtFirstUse) {
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  const int event = eventfd(0, EFD_CLOEXEC);
+  const int memory = memfd_create("found", 0);
+  const int directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  EXPECT_EQ(fds::Kind(fds::Find(epoll)), DESCRIPTOR_KIND_EPOLL);
+  EXPECT_EQ(fds::Kind(fds::Find(event)), DESCRIPTOR_KIND_EVENTFD);
+  EXPECT_EQ(fds::Kind(fds::Find(memory)), DESCRIPTOR_KIND_MEMFD);
+  EXPECT_EQ(fds::Kind(fds::Find(directory)), DESCRIPTOR_KIND_DIRECTORY);
+  EXPECT_EQ(fds::Get(epoll) & fds::kKindMask, DESCRIPTOR_KIND_EPOLL);
+  EXPECT_EQ(fds::Find(9999), fds::kInvalid);
+  for (const int fd : {epoll, event, memory, directory}) {
+    fds::Gone(fd);
+    close(fd);
+  }
+  const auto written = Take();
+  ASSERT_THAT(written, SizeIs(4));
+  EXPECT_EQ(written[0].event.call(), CALL_FOUND);
+  EXPECT_TRUE(written[0].event.close_on_exec());
+  EXPECT_EQ(written[2].event.kind(), DESCRIPTOR_KIND_MEMFD);
+  EXPECT_FALSE(written[2].event.close_on_exec());
+  EXPECT_EQ(written[3].event.path(), "/");
+}
+
+TEST_F(ArenaWriterTest, TellsAllDescriptorsOfAnImage) {
+  const int socket = ::socket(AF_UNIX, SOCK_DGRAM, 0);
+  FindAll();
+  bool found = false;
+  for (const Written& one : Take()) {
+    if (one.event.fd() != socket) continue;
+    found = true;
+    EXPECT_EQ(one.event.domain(), static_cast<uint32_t>(AF_UNIX));
+    EXPECT_NE(one.event.socket_id(), 0u);
+    EXPECT_NE(one.event.inode(), 0u);
+  }
+  EXPECT_TRUE(found);
+  close(socket);
+}
+
+// ---- The end ---------------------------------------------------------------------------------------------------
+
+// Last: what follows is not recorded.
+TEST_F(ArenaWriterTest, ZGoesQuietWhenTheCollectorIsDone) {
+  arena::header->collector_state.store(abi::kCollectorDone);
+  const uint64_t before = Drops(abi::kDropFull);
+  WriteEvent(Head(1));
+  EXPECT_EQ(process_mode.load(), static_cast<uint32_t>(kModeQuiet));
+  EXPECT_EQ(Drops(abi::kDropFull), before);
+  EXPECT_THAT(Take(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace socktale
