@@ -150,7 +150,8 @@ void Flows::Connect(uint32_t object_id, const Applied& call) {
 
   const bool in_progress = record.error == EINPROGRESS || record.error == EINTR;
   FlowState* flow = object.flow == 0 ? nullptr : &world_.flows[object.flow];
-  const bool goes_on = flow != nullptr && flow->pending;  // asks again what became of an earlier connect
+  // Asks again what became of an earlier connect: once more after poll has said so, as hiredis does.
+  const bool goes_on = flow != nullptr && (flow->pending || flow->unanswered);
   if (record.error == EALREADY || (record.error == EISCONN && !goes_on)) return Touch(object_id, call);
   if (record.error != 0 && !in_progress && record.error != EISCONN && IsMisuse(record.error) &&
       !(record.error == EAGAIN && object.domain == AF_UNIX)) {
@@ -168,8 +169,9 @@ void Flows::Connect(uint32_t object_id, const Applied& call) {
   if (call.event.peer_pid != 0) flow->peer_pid = object.peer_pid = call.event.peer_pid;
   if (record.error == 0 || record.error == EISCONN) {
     Establish(*flow, record.end_ns);
+    flow->unanswered = false;
   } else if (in_progress) {
-    flow->pending = true;
+    flow->pending = flow->unanswered = true;
   } else {
     Fail(*flow, record.error, record.end_ns);
   }

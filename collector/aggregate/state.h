@@ -158,11 +158,12 @@ struct FlowState {
   uint32_t peer_pid = 0;
   uint32_t maker = 0;  // process, and its descriptor
   int32_t maker_fd = 0;
-  uint32_t name = 0;       // index of names: what the peer's address was resolved from
-  bool pending = false;    // a connect without blocking has not come through yet
-  bool failed = false;     // the attempt came to nothing; `error` says why
-  bool inherited = false;  // was connected when recording began
-  uint32_t error = 0;      // errno that ended it
+  uint32_t name = 0;        // index of names: what the peer's address was resolved from
+  bool pending = false;     // a connect without blocking has not come through yet
+  bool unanswered = false;  // … and no later connect has said how it went: one more of them is about this connection
+  bool failed = false;      // the attempt came to nothing; `error` says why
+  bool inherited = false;   // was connected when recording began
+  uint32_t error = 0;       // errno that ended it
   uint64_t start_ns = 0;
   uint64_t established_ns = 0;
   uint64_t called_ns = 0;      // return of the connect or accept call

@@ -178,6 +178,23 @@ TEST(TcpConnectTest, WithoutBlockingItIsEstablishedByTheFirstSignOfIt) {
   EXPECT_EQ(tables.connection(0).client().established_ns(), polled_ns);
 }
 
+TEST(TcpConnectTest, ConnectingOnceMoreToAskHowItWentIsTheSameConnection) {
+  TraceBuilder trace;
+  Image& redis_cli = trace.Start("redis-cli", 2);
+  redis_cli.Socket(3, AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+  redis_cli.Connect(3, kServer, {.local = kClient, .error = EINPROGRESS});
+  Polled writable;
+  writable.set_fd(3);
+  writable.set_events(POLLOUT);
+  writable.set_revents(POLLOUT);
+  redis_cli.Poll({writable});
+  redis_cli.Connect(3, kServer, {.local = kClient});
+  redis_cli.Send(3, "PING");
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.connection_size(), 1);
+  EXPECT_EQ(tables.connection(0).client().sent(), 4u);
+}
+
 TEST(TcpConnectTest, WithoutBlockingRefusedIsToldBySoError) {
   TraceBuilder trace;
   Image& curl = trace.Start("curl", 2);
