@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/launcher.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -9,8 +10,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "collector/errno_status.h"
 
 namespace socktale {
@@ -71,6 +74,27 @@ bool SignalGuard::CallerIgnores(int signal) const {
     return false;
   }
   return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
+}
+
+absl::Status OccupyStandardDescriptors() {
+  int fd;
+  do {
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0) return ErrnoStatus("/dev/null");
+  } while (fd <= STDERR_FILENO);
+  close(fd);
+  return absl::OkStatus();
+}
+
+void CloseInherited() {
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir("/proc/self/fd"), closedir);
+  std::vector<int> inherited;
+  while (const dirent* entry = entries == nullptr ? nullptr : readdir(entries.get())) {
+    int fd;
+    if (!absl::SimpleAtoi(entry->d_name, &fd) || fd <= STDERR_FILENO) continue;
+    if (const int flags = fcntl(fd, F_GETFD); flags >= 0 && (flags & FD_CLOEXEC) == 0) inherited.push_back(fd);
+  }
+  for (const int fd : inherited) close(fd);
 }
 
 absl::StatusOr<Launched> Launch(const std::string& path, const std::vector<std::string>& argv,

@@ -44,6 +44,14 @@ class SignalGuard {
   std::vector<std::pair<int, struct sigaction>> caller_actions_;
 };
 
+// Where the caller closed 0, 1 or 2, puts /dev/null there for as long as this process lives and not for what it
+// executes: a file of ours must not get the number that messages are written to.
+absl::Status OccupyStandardDescriptors();
+
+// Closes what the caller let us inherit beyond 0, 1 and 2 (ours are all close-on-exec): a process that goes on in the
+// background must not keep the caller's pipes open.
+void CloseInherited();
+
 // A started program; or why exec refused it, as errno.
 struct Launched {
   pid_t pid = -1;

@@ -52,7 +52,9 @@ constexpr uint64_t kCommitSlackNs = 20 * kMillisecondNs;
 // A close or dup2 in progress holds the order of things back so long at most.
 constexpr uint64_t kLongestCloseNs = 5 * kSecondNs;
 
+// Tables are written so often, but take at most one part in so many of the collector's time.
 constexpr uint64_t kTablesNs = 10 * kSecondNs;
+constexpr uint64_t kTablesShare = 50;
 constexpr uint64_t kAwaitChildNs = 2 * kSecondNs;
 constexpr uint64_t kGrowAgainNs = kSecondNs;
 
@@ -149,6 +151,7 @@ class RecordingSession final : public Session {
   bool Crowded(uint32_t numerator, uint32_t denominator) const;
   void GrowIfCrowded();
   uint64_t Horizon(uint64_t pass_ns) const;
+  absl::Status WriteTablesIfDue();
   void QuietShims();
   void Stop(const absl::Status& why);
   void Beat() { arena_.header().heartbeat.fetch_add(1, std::memory_order_relaxed); }
@@ -353,18 +356,25 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   } else if (Crowded(3, 4)) {
     GrowIfCrowded();
   }
-  if (Now() >= next_tables_ns_) {
-    next_tables_ns_ = Now() + kTablesNs;
-    if (writer_.next_event() != tables_event_) {
-      tables_event_ = writer_.next_event();
-      const absl::Status written = writer_.AppendTables(aggregator_.Snapshot(Now()));
-      if (!written.ok()) {
-        Stop(written);
-        return written;
-      }
-    }
+  if (const absl::Status written = WriteTablesIfDue(); !written.ok()) {
+    Stop(written);
+    return written;
   }
   Wait(max_wait_ms, extra_fd);
+  return absl::OkStatus();
+}
+
+// Tables in between: a file that is cut has recent ones.
+absl::Status RecordingSession::WriteTablesIfDue() {
+  const uint64_t start = Now();
+  if (start < next_tables_ns_) return absl::OkStatus();
+  unrecorded_.Prune(start - std::min(start, kTablesNs));
+  if (writer_.next_event() != tables_event_) {
+    tables_event_ = writer_.next_event();
+    RETURN_IF_ERROR(writer_.AppendTables(aggregator_.Snapshot(start)));
+    Beat();
+  }
+  next_tables_ns_ = Now() + std::max(kTablesNs, (Now() - start) * kTablesShare);
   return absl::OkStatus();
 }
 
@@ -381,6 +391,12 @@ void RecordingSession::Wait(int max_wait_ms, int extra_fd) {
 uint64_t RecordingSession::LiveProcesses() {
   FindImages();
   CheckProcesses();
+  // The last words of those who ended may tell of a child that has yet to attach.
+  if (!ended_.empty() && stopped_.empty()) {
+    if (const absl::Status drained = Drain(false); !drained.ok()) Stop(drained);
+    SettleEnded();
+    FindImages();
+  }
   uint64_t alive = watch_.alive();
   const uint64_t now = Now();
   for (const UnrecordedPrograms::Process& child : unrecorded_.ChildrenAwaited(now - std::min(now, kAwaitChildNs))) {

@@ -122,11 +122,14 @@ std::vector<UnrecordedPrograms::Program> UnrecordedPrograms::Take(uint64_t until
   for (auto& [process, history] : processes_) {
     if (history.executing && history.executing_ns < until_ns) Settle(process, history);
   }
+  return std::exchange(programs_, {});
+}
+
+void UnrecordedPrograms::Prune(uint64_t until_ns) {
   std::erase_if(processes_, [until_ns](const auto& entry) {
     const History& history = entry.second;
     return !history.executing && std::max(history.began_ns, history.child_ns) < until_ns;
   });
-  return std::exchange(programs_, {});
 }
 
 }  // namespace socktale

@@ -45,6 +45,9 @@ class UnrecordedPrograms {
   // Whether any process was forked or spawned so far.
   bool any_children() const { return any_children_; }
 
+  // Forgets processes that were settled before until_ns: nothing that happened to them is still to be read.
+  void Prune(uint64_t until_ns);
+
   // Takes the programs executed before until_ns (ns since the trace began) that have not attached, and forgets them.
   std::vector<Program> Take(uint64_t until_ns);
 

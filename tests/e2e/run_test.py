@@ -144,7 +144,7 @@ class RunTest(Scenario):
     def test_leaves_streams_environment_and_descriptors_as_they_were(self):
         look = ('import os, signal, sys\n'
                 'print(sys.stdin.read(), sorted(os.listdir("/proc/self/fd")), os.getcwd(), os.umask(0),\n'
-                '      os.getpgid(0) == os.getpgid(os.getppid()), os.environ.get("LD_PRELOAD"), os.nice(0),\n'
+                '      os.getpgid(0) == os.getsid(0), os.environ.get("LD_PRELOAD"), os.nice(0),\n'
                 '      sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),\n'
                 '      [signal.getsignal(n) for n in (signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)])\n')
         script = self.write('look.py', look)
@@ -244,14 +244,14 @@ class RunTest(Scenario):
             return done if done >= at_least else None
         return self.wait_until('the program sends', reached)
 
-    def test_every_call_that_had_returned_is_there_when_the_program_is_killed(self):
-        rng = random.Random(20)
-        for _ in range(20):
+    def kill_the_program(self, rounds, seed):
+        rng = random.Random(seed)
+        for _ in range(rounds):
             counter = pathlib.Path(self.write('counter', bytes(8)))
             process = self.start(self.socktale, 'run', '-q', '-o', self.trace, '--', self.sends, counter, 10**9, 0)
             child = self.child_of(process)
-            self.count_until(counter, rng.randrange(1, 20_000))
-            time.sleep(rng.random() * 0.02)
+            self.count_until(counter, rng.randrange(1, 5_000))
+            time.sleep(rng.random() * 0.002)
             os.kill(child, signal.SIGKILL)
             self.assertEqual(process.wait(self.seconds_left()), -signal.SIGKILL)
             done, = struct.unpack('<Q', counter.read_bytes())
@@ -260,20 +260,26 @@ class RunTest(Scenario):
             self.assertIn(len(numbers), (done, done + 1))  # the last one may have been recorded but not counted
             self.end(process)
 
+    def test_every_call_that_had_returned_is_there_when_the_program_is_killed(self):
+        self.kill_the_program(10, seed=20)
+
+    def test_every_call_that_had_returned_is_there_when_the_program_is_killed_at_ten_more_moments(self):
+        self.kill_the_program(10, seed=21)
+
     def test_the_program_runs_on_when_the_collector_is_killed_and_the_next_command_recovers(self):
         rng = random.Random(6)
         for round_number in range(5):
             counter = pathlib.Path(self.write('counter', bytes(8)))
             self.trace = self.path(f'killed-{round_number}.tale')
-            process = self.start(self.socktale, 'run', '-q', '-o', self.trace, '--', self.sends, counter, 300_000, 7)
+            process = self.start(self.socktale, 'run', '-q', '-o', self.trace, '--', self.sends, counter, 100_000, 7)
             child = self.child_of(process)
-            self.count_until(counter, rng.randrange(1, 50_000))
+            self.count_until(counter, rng.randrange(1, 20_000))
             before, = struct.unpack('<Q', counter.read_bytes())
             process.kill()
             process.wait()
             _, status = os.waitpid(child, 0)  # it has become ours
             self.assertEqual(os.waitstatus_to_exitcode(status), 7)
-            self.assertEqual(struct.unpack('<Q', counter.read_bytes())[0], 300_000)
+            self.assertEqual(struct.unpack('<Q', counter.read_bytes())[0], 100_000)
             self.assertFalse(pathlib.Path(self.trace).exists())
             _, stderr = self.run_program([self.socktale, 'ls'])
             self.assertIn('was cut off', stderr.decode())

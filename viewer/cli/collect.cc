@@ -66,6 +66,7 @@ int Attend(SignalGuard& signals) {
 }  // namespace
 
 int RunCollect(const CollectOptions& options, const CommonOptions& common) {
+  if (const absl::Status occupied = OccupyStandardDescriptors(); !occupied.ok()) return Trouble(occupied);
   absl::StatusOr<SignalGuard> signals = SignalGuard::Install();
   if (!signals.ok()) return Trouble(signals.status());
   absl::StatusOr<SessionName> name = SessionName::Take(options.name);

@@ -399,6 +399,8 @@ int RunCommand(const Command& command, std::vector<std::string> arguments) {
                  UsageInWords(*app, error).c_str(), command.name);
     return kExitTrouble;
   }
+  const std::string_view name = command.name;
+  if (name != "help" && name != "version") RecoverAndTell(common);  // so that its trace is whole when it is looked at
   return action();
 }
 

@@ -174,6 +174,7 @@ class Command {
   if (chdir("/") != 0) _exit(kExitOurFailure);
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(null, fd);
+  CloseInherited();
   session.OnRun(nullptr);
   session.GoOnInThisProcess();
   bool told_to_end = false;
@@ -310,6 +311,10 @@ int RunRun(const RunOptions& options, const CommonOptions& common) {
   }
   if (!options.into.empty()) return RunInto(options, program);
 
+  if (const absl::Status occupied = OccupyStandardDescriptors(); !occupied.ok()) {
+    Say(occupied.message());
+    return kExitOurFailure;
+  }
   absl::StatusOr<SignalGuard> signals = SignalGuard::Install();
   if (!signals.ok()) {
     Say(std::string(signals.status().message()));
