@@ -84,6 +84,7 @@ class ThreadCheck {
   absl::Status Take(const RunView& run, const EventView& event) {
     if (event.continuation > 0) return Continue(event);
     RETURN_IF_ERROR(EndCall());
+    if (event.call >= CALL_ATTACHED) return absl::OkStatus();  // a note of the shim, not a call of the program
     if (event.start_ns < last_end_ns_) {
       return Contradiction("thread ", run.tid, ": a call began at ", event.start_ns, " ns, the one before it ended at ",
                            last_end_ns_);

@@ -53,6 +53,12 @@ def joined(conn):
     return conn['join'] in ('addresses', 'pair', 'order') and all('pid' in conn[end] for end in ('client', 'server'))
 
 
+def moved(conn):
+    """Bytes that the client and the server of a joined connection sent: as the sender counted them, or as the receiver
+    did where that is more (stdio writes inside libc, unseen). Less is received where an end closes with bytes unread."""
+    return (max(conn['client']['sent'], conn['server']['recv']), max(conn['server']['sent'], conn['client']['recv']))
+
+
 def end_address(conn, end):
     """(ip, port) of the client's or the server's end; (None, None) where it is not told."""
     address = conn.get(end, {}).get('addr', {})
