@@ -282,7 +282,7 @@ absl::Status Arena::Grow() {
 
 void Arena::WakeWriters() const {
   header_->room_futex.fetch_add(1);
-  if (header_->waiters.load() == 0) return;
+  if (header_->waiters.exchange(0) == 0) return;  // who goes on waiting says so again
   syscall(SYS_futex, &header_->room_futex, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 

@@ -19,7 +19,8 @@
 namespace socktale {
 namespace {
 
-constexpr int kRead[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGCHLD};
+constexpr int kRead[] = {SIGINT,  SIGQUIT, SIGTERM, SIGHUP,    SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT,
+                         SIGCHLD, SIGALRM, SIGPROF, SIGVTALRM, SIGXCPU, SIGIO,   SIGPWR};
 constexpr int kChanged[] = {SIGPIPE, SIGXFSZ, SIGCHLD};
 
 std::vector<char*> Pointers(const std::vector<std::string>& words) {

@@ -14,8 +14,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -63,11 +65,12 @@ uint32_t InnermostPid(const std::string& status) {
   return pid;
 }
 
-// Calls visit with each numeric entry of a /proc directory until it returns true. Returns that entry, 0 if none.
+// Calls visit with each numeric entry of a /proc directory until it returns true. Returns that entry, 0 if none, -1 if
+// the directory cannot be read.
 template <typename Visit>
 pid_t FindNumber(const std::string& directory, Visit visit) {
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(directory.c_str()), closedir);
-  if (entries == nullptr) return 0;
+  if (entries == nullptr) return -1;
   while (const dirent* entry = readdir(entries.get())) {
     pid_t pid;
     if (absl::SimpleAtoi(entry->d_name, &pid) && visit(pid)) return pid;
@@ -97,6 +100,22 @@ bool ReadProcessStat(pid_t pid, ProcessStat& stat) {
   return absl::SimpleAtoi(fields[1], &stat.parent) && absl::SimpleAtoi(fields[19], &stat.start_ticks);
 }
 
+uint64_t CountMappers(const std::string& path, uint64_t since_ticks) {
+  uint64_t count = 0;
+  FindNumber("/proc", [&](pid_t pid) {
+    ProcessStat stat;
+    if (pid == getpid() || !ReadProcessStat(pid, stat) || stat.start_ticks < since_ticks) return false;
+    std::ifstream maps(absl::StrCat("/proc/", pid, "/maps"));
+    for (std::string line; std::getline(maps, line);) {
+      if (!absl::EndsWith(line, path)) continue;
+      ++count;
+      break;
+    }
+    return false;
+  });
+  return count;
+}
+
 absl::StatusOr<ProcessWatch> ProcessWatch::Create() {
   ProcessWatch watch;
   watch.epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
@@ -107,6 +126,7 @@ absl::StatusOr<ProcessWatch> ProcessWatch::Create() {
 
 uint32_t ProcessWatch::Watch(uint32_t image, const ProcessIdentity& identity) {
   const auto [entry, added] = processes_.try_emplace(identity);
+  if (!added && image < entry->second.image) return image;  // late news of a program that this process has left since
   const uint32_t before = std::exchange(entry->second.image, image);
   if (added) {
     Open(entry->second, identity);
@@ -136,13 +156,14 @@ void ProcessWatch::Open(Process& process, const ProcessIdentity& identity) {
 pid_t ProcessWatch::FindHostPid(const ProcessIdentity& identity) const {
   const auto pid = static_cast<pid_t>(identity.pid);
   if (identity.pid_namespace == 0 || own_namespace_ == 0 || identity.pid_namespace == own_namespace_) return pid;
-  return FindNumber("/proc", [&](pid_t candidate) {
+  const pid_t found = FindNumber("/proc", [&](pid_t candidate) {
     const std::string directory = absl::StrCat("/proc/", candidate);
     if (Inode(directory + "/ns/pid") != identity.pid_namespace) return false;
     if (InnermostPid(ReadProc(directory + "/status")) != identity.pid) return false;
     ProcessStat stat;
     return identity.start_ticks == 0 || (ReadProcessStat(candidate, stat) && stat.start_ticks == identity.start_ticks);
   });
+  return std::max(found, 0);
 }
 
 bool ProcessWatch::Gone(const Process& process, const ProcessIdentity& identity) const {
@@ -201,9 +222,13 @@ bool ProcessWatch::ThreadLives(uint32_t image, uint32_t tid) const {
   if (access(tasks.c_str(), R_OK | X_OK) != 0) return true;
   if (process.host_pid == static_cast<pid_t>(identity.pid))
     return access(absl::StrCat(tasks, "/", tid).c_str(), F_OK) == 0;
-  return FindNumber(tasks, [&](pid_t task) {
-           return InnermostPid(ReadProc(absl::StrCat(tasks, "/", task, "/status"))) == tid;
-         }) != 0;
+  bool all_read = true;  // a thread that cannot be looked at may be the one
+  const pid_t found = FindNumber(tasks, [&](pid_t task) {
+    const uint32_t seen = InnermostPid(ReadProc(absl::StrCat(tasks, "/", task, "/status")));
+    all_read &= seen != 0;
+    return seen == tid;
+  });
+  return found != 0 || !all_read;
 }
 
 bool ProcessWatch::Watches(pid_t pid) const {

@@ -37,6 +37,9 @@ struct ProcessStat {
 };
 bool ReadProcessStat(pid_t pid, ProcessStat& stat);
 
+// How many processes, other than this one, that began at since_ticks or later have the file `path` mapped. Walks /proc.
+uint64_t CountMappers(const std::string& path, uint64_t since_ticks);
+
 class ProcessWatch {
  public:
   static absl::StatusOr<ProcessWatch> Create();

@@ -127,6 +127,7 @@ class RecordingSession final : public Session {
     arena_.Remove();
     unlink(writer_.part_path().c_str());
   }
+  void GoOnElsewhere() override { arena_.header().collector_pid = 0; }
   void GoOnInThisProcess() override { arena_.header().collector_pid = static_cast<uint32_t>(getpid()); }
   SessionSummary Summary() override { return Summarize(aggregator_.Snapshot(Now())); }
   void OnRun(std::function<void(absl::string_view encoded_run)> callback) override { on_run_ = std::move(callback); }
@@ -143,11 +144,13 @@ class RecordingSession final : public Session {
   uint64_t Now() const { return MonotonicNs() - arena_.base_ns(); }
   void RunWritten(const RunView& run, uint64_t block);
   void FindImages();
+  void LookAround(bool thorough);
   void CheckProcesses();
   void CheckThreads();
   void SettleEnded();
   absl::Status Drain(bool everything);
   bool Due(const ArenaReader::Ready& ready, uint64_t now) const;
+  void WakeIfFreed();
   bool Crowded(uint32_t numerator, uint32_t denominator) const;
   void GrowIfCrowded();
   uint64_t Horizon(uint64_t pass_ns) const;
@@ -158,7 +161,13 @@ class RecordingSession final : public Session {
   void Wait(int max_wait_ms, int extra_fd);
   SessionSummary Summarize(const Tables& tables) const;
 
+  static uint64_t OwnStartTicks() {
+    ProcessStat self;
+    return ReadProcessStat(getpid(), self) ? self.start_ticks : 0;
+  }
+
   const SessionOptions options_;
+  const uint64_t start_ticks_ = OwnStartTicks();  // of the process that began the session
   Arena arena_;
   TraceFileWriter writer_;
   ProcessWatch watch_;
@@ -175,6 +184,7 @@ class RecordingSession final : public Session {
   uint64_t next_thorough_ns_ = 0;
   uint64_t next_quiet_ns_ = 0;
   uint64_t last_drain_ns_ = 0;
+  uint32_t woken_for_ = 0;  // chunks freed by this drain when writers were last woken
   uint64_t next_tables_ns_ = kTablesNs;
   uint64_t tables_event_ = 1;  // next_event when tables were last written
   uint64_t next_growth_ns_ = 0;
@@ -207,16 +217,23 @@ void RecordingSession::RunWritten(const RunView& run, uint64_t block) {
   if (on_run_) on_run_(run.events);
 }
 
-// Finds process images that attached since.
+// Finds process images that attached since. In the order of their numbers, which is the order in which one process ran
+// them: a later image may stand in an earlier slot.
 void RecordingSession::FindImages() {
   seen_images_ = arena_.header().next_image.load(std::memory_order_acquire);
+  std::map<uint32_t, uint32_t> fresh;  // image → slot
   // Shims claim the lowest free slot: those ever used lie below the number of images there were.
   for (uint32_t i = 0; i < std::min(seen_images_, abi::kMaxProcesses); ++i) {
     const abi::ProcessSlot& slot = arena_.slot(i);
     if (slot.state.load(std::memory_order_acquire) != abi::kSlotLive) continue;
     const uint32_t image = slot.image;
+    if (image != 0 && !slot_of_image_.contains(image)) fresh.emplace(image, i);
+  }
+  for (const auto& [image, index] : fresh) {
+    const abi::ProcessSlot& slot = arena_.slot(index);
     const ProcessIdentity identity = {slot.pid, slot.pid_namespace, slot.start_ticks};
-    if (image == 0 || identity.pid == 0 || identity.pid > INT_MAX || !slot_of_image_.emplace(image, i).second) continue;
+    if (identity.pid == 0 || identity.pid > INT_MAX) continue;
+    slot_of_image_.emplace(image, index);
     unrecorded_.ImageStarted(image, identity.pid, identity.pid_namespace);
     if (const uint32_t before = watch_.Watch(image, identity); before != 0) {
       reader_.Look(true);
@@ -226,11 +243,21 @@ void RecordingSession::FindImages() {
   }
 }
 
+// Finds what the shims did since: chunks first, then images, so that every chunk that is drained next is one of an
+// image that is known (its slot went live before its first chunk).
+void RecordingSession::LookAround(bool thorough) {
+  do {
+    reader_.Look(thorough);
+    if (thorough || arena_.header().next_image.load(std::memory_order_acquire) != seen_images_) FindImages();
+    // Finding an image may have looked at chunks, and so found those of a still newer one.
+  } while (arena_.header().next_image.load(std::memory_order_acquire) != seen_images_);
+}
+
 void RecordingSession::CheckProcesses() {
   const std::vector<ProcessWatch::Ended> gone = watch_.TakeEnded();
   if (gone.empty()) return;
   const uint64_t now = Now();
-  reader_.Look(true);
+  LookAround(true);
   for (const ThreadInCallHint& hint : reader_.CallsInProgress()) {
     if (hint.call == CALL_EXIT) continue;
     const bool ended =
@@ -310,17 +337,25 @@ uint64_t RecordingSession::Horizon(uint64_t pass_ns) const {
   return horizon;
 }
 
+// Writers that found no room look again when chunks were given back, and only then.
+void RecordingSession::WakeIfFreed() {
+  if (builder_.freed() == woken_for_) return;
+  woken_for_ = builder_.freed();
+  arena_.WakeWriters();
+}
+
 // Writes what is committed now.
 absl::Status RecordingSession::Drain(bool everything) {
   const uint64_t pass_ns = Now();
+  woken_for_ = 0;
   const bool behind = reader_.Measure().bytes > kBehindBytes || Crowded(1, 2);
   RETURN_IF_ERROR(
       builder_.Drain({.everything = everything, .compress = options_.compress && !behind, .now_ns = pass_ns}, [this] {
         Beat();
-        if (arena_.header().waiters.load() > 0) arena_.WakeWriters();
+        WakeIfFreed();
       }));
   last_drain_ns_ = MonotonicNs();
-  if (builder_.freed() > 0) arena_.WakeWriters();
+  WakeIfFreed();
   aggregator_.Advance(Horizon(pass_ns));
   return absl::OkStatus();
 }
@@ -331,8 +366,7 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   const uint64_t now = MonotonicNs();
   const bool thorough = now >= next_thorough_ns_;
   if (thorough) next_thorough_ns_ = now + kThoroughNs;
-  if (thorough || arena_.header().next_image.load(std::memory_order_acquire) != seen_images_) FindImages();
-  reader_.Look(thorough);
+  LookAround(thorough);
   CheckProcesses();
   if (now >= next_quiet_ns_) {
     next_quiet_ns_ = now + kQuietNs;
@@ -404,7 +438,9 @@ uint64_t RecordingSession::LiveProcesses() {
     ProcessStat stat;
     if (here && ReadProcessStat(static_cast<pid_t>(child.pid), stat) && stat.state != 'Z') ++alive;
   }
-  return alive;
+  // A child that nothing told of (forked inside libc, as by daemon(3)) attaches with its first call; until then the
+  // mapping that it inherited gives it away.
+  return alive > 0 ? alive : CountMappers(arena_.path(), start_ticks_);
 }
 
 void RecordingSession::QuietShims() {
@@ -432,7 +468,7 @@ absl::StatusOr<SessionSummary> RecordingSession::Finish() {
   QuietShims();
   const uint64_t end_ns = Now();
   if (stopped_.empty()) {
-    reader_.Look(true);
+    LookAround(true);
     if (const absl::Status drained = Drain(true); !drained.ok()) Stop(drained);
   }
   for (const ThreadInCallHint& hint : reader_.CallsInProgress()) {

@@ -274,7 +274,9 @@ TEST(SessionTest, FreesSlotsAndChunksOfProcessesThatEnded) {
       _exit(0);
     }
     ASSERT_EQ(waitpid(pid, nullptr, 0), pid);
-    if (i % 10 == 0) ASSERT_TRUE(session->Poll(1, -1).ok());
+    if (i % 10 == 0) {
+      ASSERT_TRUE(session->Poll(1, -1).ok());
+    }
   }
   FakeShim shim(ArenaPathOf(*session));
   const auto in_use = [&shim] {
@@ -287,7 +289,7 @@ TEST(SessionTest, FreesSlotsAndChunksOfProcessesThatEnded) {
     EXPECT_NE(shim.chunk(i).state.load(), uint32_t{abi::kChunkOpen});
   }
   ASSERT_TRUE(session->Finish().ok());
-  EXPECT_EQ(ReadTrace(home.trace("many")).numbers[{1, 0}].size(), 200u);
+  EXPECT_EQ((ReadTrace(home.trace("many")).numbers[{1, 0}].size()), 200u);
 }
 
 TEST(SessionTest, GivesBackChunksOfThreadsThatEndedInAProcessThatLives) {

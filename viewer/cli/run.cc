@@ -170,13 +170,13 @@ class Command {
 
 // The rest of the recording when CMD left processes behind: in a process of its own that nobody waits for.
 [[noreturn]] void RecordInBackground(Session& session, SignalGuard& signals, bool drop_trace) {
+  session.GoOnInThisProcess();
   setsid();
   if (chdir("/") != 0) _exit(kExitOurFailure);
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(null, fd);
   CloseInherited();
   session.OnRun(nullptr);
-  session.GoOnInThisProcess();
   bool told_to_end = false;
   while (!told_to_end && session.LiveProcesses() > 0) {
     (void)session.Poll(kPollMs, signals.fd());  // a full disk stops the recording, and Finish says so in the trace
@@ -263,6 +263,7 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
   }
   if (alive > 0) {
     const SessionSummary summary = session->Summary();
+    session->GoOnElsewhere();
     const pid_t background = fork();
     if (background == 0) RecordInBackground(*session, signals, drop_trace);
     if (background > 0) {
@@ -279,6 +280,7 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
       return status;
     }
     // No process to be had: the recording ends here, and the summary counts who lives on.
+    session->GoOnInThisProcess();
   }
 
   const absl::StatusOr<SessionSummary> summary = session->Finish();
@@ -312,7 +314,7 @@ int RunRun(const RunOptions& options, const CommonOptions& common) {
   if (!options.into.empty()) return RunInto(options, program);
 
   if (const absl::Status occupied = OccupyStandardDescriptors(); !occupied.ok()) {
-    Say(occupied.message());
+    Say(std::string(occupied.message()));
     return kExitOurFailure;
   }
   absl::StatusOr<SignalGuard> signals = SignalGuard::Install();
