@@ -90,10 +90,11 @@ uint8_t Find(int fd) {
     return S_ISSOCK(status.st_mode) ? EntryFor(field::DESCRIPTOR_KIND_SOCKET) : EntryFor(AskKind(fd, status));
   }
   const uint8_t entry = WriteFound(fd, status);
-  if (VforkChildPid() == 0) {
-    ResetLife(fd);
-    table[fd].store(entry, std::memory_order_relaxed);
-  }
+  if (VforkChildPid() != 0) return entry;
+  uint8_t known =
+      kUnknown;  // unless another thread closed it and made a new one meanwhile, which is not what was asked
+  if (!table[fd].compare_exchange_strong(known, entry, std::memory_order_relaxed)) return known;
+  ResetLife(fd);
   return entry;
 }
 
