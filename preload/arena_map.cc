@@ -232,11 +232,10 @@ Taken Take(uint32_t size_class, size_t least, uint32_t start, Chunk& chunk) {
       return Taken::kNo;
     }
 
-    header->waiters.fetch_add(1);
+    header->waiters.store(1);  // a flag, not a count: a thread killed in the wait would never be counted off
     WakeCollector();
     const timespec timeout = {0, kWaitNs};
     RawSyscall(SYS_futex, RawPointer(&header->room_futex), FUTEX_WAIT, static_cast<long>(room), RawPointer(&timeout));
-    header->waiters.fetch_sub(1);
   }
 }
 

@@ -121,10 +121,9 @@ bool FakeThread::WriteBytes(const std::string& event) {
     for (; !taken && size_class < abi::kSizeClasses; ++size_class) taken = TakeChunk(size_class);
     if (taken) break;
     if (shim_.header().collector_state.load() != abi::kCollectorRunning) return false;
-    shim_.header().waiters.fetch_add(1);
+    shim_.header().waiters.store(1);
     const timespec timeout = {.tv_sec = 0, .tv_nsec = 100'000'000};
     syscall(SYS_futex, &shim_.header().room_futex, FUTEX_WAIT, room, &timeout, nullptr, 0);
-    shim_.header().waiters.fetch_sub(1);
   }
   char* at = shim_.data(number_) + used_;
   // Run.event, with a length padded to three bytes as the shim writes it.

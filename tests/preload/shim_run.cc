@@ -102,7 +102,7 @@ class Arena {
     ++header().heartbeat;
     if (freed) {
       ++header().room_futex;
-      if (header().waiters.load() != 0) syscall(SYS_futex, &header().room_futex, FUTEX_WAKE, INT_MAX);
+      if (header().waiters.exchange(0) != 0) syscall(SYS_futex, &header().room_futex, FUTEX_WAKE, INT_MAX);
     }
   }
 
