@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -131,7 +132,10 @@ std::string FcntlArguments(const EventView& event) {
   const std::string command = FcntlCommandName(event.flags);
   switch (event.flags) {
     case F_SETFL:
-      return absl::StrCat(command, ", ", Short(StatusFlagNames(event.option), "O_"));
+      // What F_GETFL gave is often handed back, access mode and all.
+      return absl::StrCat(
+          command, ", ",
+          Short((event.option & O_ACCMODE) != 0 ? OpenFlagNames(event.option) : StatusFlagNames(event.option), "O_"));
     case F_SETFD:
       return absl::StrCat(command, ", ", DescriptorFlagNames(event.option));
     case F_DUPFD:
@@ -210,8 +214,13 @@ std::string ArgumentsOf(const EventView& event, bool unicode) {
       return absl::StrCat(fd, ", ", event.new_fd, ", ", Short(StatusFlagNames(event.flags), "O_"));
     case CALL_FCNTL:
       return absl::StrCat(fd, ", ", FcntlArguments(event));
-    case CALL_OPEN:
     case CALL_OPENAT:
+      // The directory matters to a relative path only, and AT_FDCWD is the usual one.
+      if (event.fd >= 0 && !absl::StartsWith(event.path, "/")) {
+        return absl::StrCat(fd, ", ", Quoted(event.path, unicode), ", ", Short(OpenFlagNames(event.flags), "O_"));
+      }
+      [[fallthrough]];
+    case CALL_OPEN:
       return absl::StrCat(Quoted(event.path, unicode), ", ", Short(OpenFlagNames(event.flags), "O_"));
     case CALL_CREAT:
       return Quoted(event.path, unicode);
@@ -302,12 +311,24 @@ std::string NotesInWords(const EventView& event) {
   return absl::StrJoin(words, ", ");
 }
 
+// The pending error that getsockopt(SO_ERROR) fetched, usually of a connect that went on in the background.
+std::string PendingErrorInWords(const EventView& event) {
+  int error = 0;
+  if (event.call != CALL_GETSOCKOPT || event.level != SOL_SOCKET || event.option != SO_ERROR ||
+      event.payload.size() != sizeof error) {
+    return "";
+  }
+  std::memcpy(&error, event.payload.data(), sizeof error);
+  return error == 0 ? "" : ErrorInWords(CALL_CONNECT, static_cast<uint32_t>(error));
+}
+
 std::vector<std::string> Remarks(const EventView& event, bool unicode) {
   std::vector<std::string> remarks;
   const auto add = [&remarks](std::string remark) {
     if (!remark.empty()) remarks.push_back(std::move(remark));
   };
   if (event.error != 0) add(ErrorInWords(event.call, event.error));
+  add(PendingErrorInWords(event));
   if (IsWait(event.call)) add(Readiness(event));
   const Direction direction = DirectionOf(event.call);
   if (direction == Direction::kEnters && event.error == 0 && event.result == 0 && event.size > 0 &&

@@ -101,7 +101,7 @@ int RunDemo(const DemoOptions&, const CommonOptions& common) {
   fds.process = kLeak;
   if (const int status = RunFds(fds, reading); status != kExitDone) return status;
 
-  Say(absl::StrCat("\nThe trace is ", name, ". More of it: socktale show · socktale info · socktale fds",
+  Say(absl::StrCat("\nThe trace is ", name, ". More of it: socktale show, socktale info, socktale fds",
                    "\nYour own program: socktale run CMD, then socktale conns, then socktale follow 1"));
   return kExitDone;
 }

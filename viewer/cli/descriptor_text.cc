@@ -155,6 +155,22 @@ std::string DescriptorText::MadeBy(const DescriptorLife& life) const {
   }
 }
 
+bool DescriptorText::KeptThroughExec(const DescriptorLife& life) const {
+  // What somebody outside gave the first program is meant to be inherited, and so are the standard streams.
+  const DescriptorLife* first = &life;
+  while (first->begin() == LIFE_BEGIN_INHERITED) {
+    const DescriptorLife* from = trace_.life(first->from_life());
+    // Ids ascend from parent to child; a damaged trace may say otherwise, and go in circles.
+    if (from == nullptr || from->id() >= first->id()) break;
+    first = from;
+  }
+  const Process* process = trace_.process(life.process());
+  if (process == nullptr || life.fd() <= STDERR_FILENO || first->begin() == LIFE_BEGIN_FOUND) return false;
+  return std::any_of(process->image().begin(), process->image().end(), [&](const Image& image) {
+    return image.start_ns() > life.start_ns() && (at_ns_ == UINT64_MAX || image.start_ns() <= at_ns_);
+  });
+}
+
 std::string DescriptorText::Flags(const DescriptorLife& life) const {
   const Object* object = trace_.object(life.object());
   std::vector<std::string> flags;
@@ -168,16 +184,7 @@ std::string DescriptorText::Flags(const DescriptorLife& life) const {
   if (life.close_on_exec()) flags.push_back("cloexec");
   if (object != nullptr && (object->status_flags() & O_NONBLOCK) != 0) flags.push_back("nonblock");
   if (object != nullptr && (object->status_flags() & O_APPEND) != 0) flags.push_back("append");
-  // Made by an earlier program of this process and open in the next, for want of close-on-exec.
-  const Process* process = trace_.process(life.process());
-  if (process != nullptr && life.fd() > STDERR_FILENO && life.begin() != LIFE_BEGIN_FOUND) {
-    for (const Image& image : process->image()) {
-      if (image.start_ns() > life.start_ns() && (at_ns_ == UINT64_MAX || image.start_ns() <= at_ns_)) {
-        flags.push_back("kept through exec");
-        break;
-      }
-    }
-  }
+  if (KeptThroughExec(life)) flags.push_back("kept through exec");
   return absl::StrJoin(flags, " ");
 }
 

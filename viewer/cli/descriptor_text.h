@@ -49,6 +49,8 @@ class DescriptorText {
   const std::vector<const DescriptorLife*>& LivesOf(uint32_t object) const;
   std::string SocketName(const DescriptorLife& life, const Object& object) const;
   std::string PipeName(const DescriptorLife& life, const Object& object) const;
+  // Opened by an earlier program of the process (or its parent's) and open in the next, for want of close-on-exec.
+  bool KeptThroughExec(const DescriptorLife& life) const;
   std::string OtherEnd(const std::string& near, const std::string& far) const;
 
   const Trace& trace_;

@@ -18,18 +18,9 @@ namespace {
 
 std::string_view View(absl::string_view text) { return {text.data(), text.size()}; }
 
-// Calls whose `fd` is no descriptor: they make one, or work on none.
+// Whether `fd` names a descriptor, which 0 may: the one worked on, or the one made. -1 and AT_FDCWD name none.
 bool HasDescriptor(const EventView& event) {
   switch (event.call) {
-    case CALL_SOCKET:
-    case CALL_OPEN:
-    case CALL_CREAT:
-    case CALL_EPOLL_CREATE:
-    case CALL_EPOLL_CREATE1:
-    case CALL_EVENTFD:
-    case CALL_TIMERFD_CREATE:
-    case CALL_SIGNALFD:
-    case CALL_MEMFD_CREATE:
     case CALL_POLL:
     case CALL_PPOLL:
     case CALL_SELECT:
@@ -43,12 +34,8 @@ bool HasDescriptor(const EventView& event) {
     case CALL_ATTACHED:
     case CALL_EXECUTING:
       return false;
-    case CALL_SOCKETPAIR:
-    case CALL_PIPE:
-    case CALL_PIPE2:
-      return event.error == 0;
     default:
-      return true;
+      return event.fd >= 0;
   }
 }
 

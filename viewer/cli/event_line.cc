@@ -13,10 +13,12 @@ namespace {
 
 // Where outcomes stand on a screen wide enough; the outcome and the remark behind it want as much again as
 // kOutcomeRoom.
-constexpr size_t kCallWidth = 50;
+constexpr size_t kCallWidth = 54;
 constexpr size_t kLeastCallWidth = 24;
-constexpr size_t kOutcomeWidth = 16;
+constexpr size_t kOutcomeWidth = 14;
 constexpr size_t kOutcomeRoom = 32;
+// Narrower screens have no room to line remarks up.
+constexpr size_t kRoomyWidth = 110;
 
 // "47 45 54 20": so many bytes as were kept of those that are to be shown.
 std::string HexPayload(std::string_view payload, uint64_t total, bool unicode) {
@@ -86,7 +88,8 @@ std::string EventLineFormat::Format(const EventLine& line, const Output& output)
     absl::StrAppend(&text, std::string(shown < call_width ? call_width - shown : 0, ' '), "  ",
                     output.Paint(call.failed ? Style::kError : Style::kPlain, outcome));
     const size_t width = DisplayWidth(outcome);
-    if (!call.remark.empty()) text.append(width < kOutcomeWidth ? kOutcomeWidth - width : 0, ' ');
+    const bool roomy = look.width == 0 || look.width >= kRoomyWidth;
+    if (!call.remark.empty() && roomy) text.append(width < kOutcomeWidth ? kOutcomeWidth - width : 0, ' ');
   }
   if (!call.remark.empty()) absl::StrAppend(&text, "  ", output.Paint(Style::kRemark, call.remark));
   return text;

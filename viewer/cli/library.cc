@@ -51,7 +51,7 @@ std::string BaseName(const std::string& path) {
 }
 
 absl::StatusOr<std::string> Absolute(const std::string& path) {
-  if (!path.empty() && path[0] == '/') return path;
+  if (path.starts_with('/')) return path;
   char cwd[PATH_MAX];
   if (getcwd(cwd, sizeof cwd) == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat("the working directory cannot be named: ", ErrorText()));
@@ -290,8 +290,9 @@ absl::StatusOr<std::string> NewTracePath(const std::vector<std::string>& command
   if (output_template == "-") {
     return absl::InvalidArgumentError("a trace cannot be written to stdout: -o needs a file's name");
   }
-  ASSIGN_OR_RETURN(const std::string expanded, Expand(output_template, command));
-  ASSIGN_OR_RETURN(const std::string path, Absolute(expanded));
+  const absl::StatusOr<std::string> expanded = Expand(output_template, command);
+  if (!expanded.ok()) return expanded.status();
+  ASSIGN_OR_RETURN(const std::string path, Absolute(*expanded));
   const size_t slash = path.rfind('/');
   const std::string directory = slash == 0 ? "/" : path.substr(0, slash);
   // The last directory only: a mistyped path should be an error and not a tree of new directories.
