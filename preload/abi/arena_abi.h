@@ -23,8 +23,8 @@
 namespace socktale::abi {
 
 inline constexpr uint64_t kArenaMagic = 0x314152454c415431;  // "1TALERA1" as bytes
-inline constexpr uint32_t kAbiMajor = 1;                     // raised when an older collector or shim would misread
-inline constexpr uint32_t kAbiMinor = 0;                     // raised when fields are added at an end
+inline constexpr uint32_t kAbiMajor = 1;  // raised when an older collector or shim would misread
+inline constexpr uint32_t kAbiMinor = 0;  // raised when fields are added at an end
 
 inline constexpr uint32_t kMaxProcesses = 4096;  // process images alive (or not yet drained) at one time
 inline constexpr uint32_t kMaxSegments = 64;     // 4 GiB
@@ -38,11 +38,11 @@ inline constexpr uint64_t kChunkHeadersBytes = 512 << 10;
 
 // Causes of drops; the index of ArenaHeader::drops. proto/trace.proto has the same numbers (DropCause).
 enum DropCause : uint32_t {
-  kDropFull = 0,        // no free chunk, and --on-full drop or no collector to wait for
-  kDropNested = 1,      // more signal handlers inside one another than a thread has levels
-  kDropTooBig = 2,      // an event without payload that fits no chunk
-  kDropUnattached = 3,  // the call came before this process could attach
-  kDropNoSlot = 4,      // kMaxProcesses images at once
+  kDropFull = 0,       // no free chunk, and --on-full drop or no collector to wait for
+  kDropNested = 1,     // more signal handlers inside one another than a thread has levels
+  kDropTooBig = 2,     // an event without payload that fits no chunk
+  kDropUnattached = 3, // the call came before this process could attach
+  kDropNoSlot = 4,     // kMaxProcesses images at once
   kDropCauses = 8,
 };
 
@@ -66,25 +66,24 @@ struct ArenaHeader {
   uint64_t magic;
   uint32_t abi_major;
   uint32_t abi_minor;
-  uint64_t hooks_hash;               // of hooks.def; a shim with another one stays inert
-  uint64_t base_ns;                  // CLOCK_MONOTONIC when the trace began; every time in the trace counts from here
-  uint64_t payload_limit;            // bytes to keep per descriptor life and direction; UINT64_MAX: all
-  uint32_t options;                  // ArenaOption bits
-  uint32_t collector_pid;            // in the collector's pid namespace
+  uint64_t hooks_hash;      // of hooks.def; a shim with another one stays inert
+  uint64_t base_ns;         // CLOCK_MONOTONIC when the trace began; every time in the trace counts from here
+  uint64_t payload_limit;   // bytes to keep per descriptor life and direction; UINT64_MAX: all
+  uint32_t options;         // ArenaOption bits
+  uint32_t collector_pid;   // in the collector's pid namespace
   uint64_t collector_pid_namespace;  // inode of its /proc/self/ns/pid: only there does collector_pid mean anything
-  uint8_t token[16];                 // the session's random token; the attach server compares it
+  uint8_t token[16];        // the session's random token; the attach server compares it
 
   alignas(64) std::atomic<uint32_t> collector_state;  // CollectorState; shims may store kCollectorDead
-  std::atomic<uint32_t> segments;                     // segments allocated, 1 to kMaxSegments; release after fallocate
-  std::atomic<uint64_t> heartbeat;                    // raised at every poll of the collector
-  std::atomic<uint32_t>
-      room_futex;  // raised and woken (FUTEX_WAKE, shared) when chunks were given back or a segment added
+  std::atomic<uint32_t> segments;         // segments allocated, 1 to kMaxSegments; release after fallocate
+  std::atomic<uint64_t> heartbeat;        // raised at every poll of the collector
+  std::atomic<uint32_t> room_futex;       // raised and woken (FUTEX_WAKE, shared) when chunks were given back or a segment added
   std::atomic<uint32_t> collector_futex;  // 1 while the collector sleeps; a shim that stores 0 wakes it (FUTEX_WAKE)
 
   alignas(64) std::atomic<uint32_t> next_image;  // shims: fetch_add gives a process image its number, from 1
-  std::atomic<uint32_t> chunks_taken;  // shims: fetch_add per chunk taken (the collector's measure of pressure)
-  std::atomic<uint32_t> waiters;       // 1: raised by a thread that is about to wait for room; cleared by the collector
-                                       // (exchange) when it wakes them
+  std::atomic<uint32_t> chunks_taken;            // shims: fetch_add per chunk taken (the collector's measure of pressure)
+  std::atomic<uint32_t> waiters;                 // 1: raised by a thread that is about to wait for room; cleared by the
+                                                 // collector (exchange) when it wakes them
 
   alignas(64) std::atomic<uint64_t> drops[kDropCauses];  // shims: events dropped, by cause
   std::atomic<uint64_t> dropped_bytes[kDropCauses];      // shims: their payload bytes, by cause
@@ -128,9 +127,8 @@ struct ChunkHeader {
   uint32_t slot;                    // index of the owner's ProcessSlot
   uint64_t sequence;                // 1, 2, … per (image, tid, level, thread_start): the order of this owner's chunks
   uint64_t base_ns;                 // Event.start_ns counts from base_ns + this, i.e. Run.base_ns
-  uint64_t
-      thread_start_ns;  // CLOCK_MONOTONIC when the owner took its first chunk: tells two threads with one tid apart
-  std::atomic<uint32_t> drained;  // collector: bytes that stand in the trace file; the writer never reads it
+  uint64_t thread_start_ns;         // CLOCK_MONOTONIC when the owner took its first chunk: tells two threads with one tid apart
+  std::atomic<uint32_t> drained;    // collector: bytes that stand in the trace file; the writer never reads it
   uint32_t reserved;
 
   // The recorded call that the owner is inside of now, so that a trace can say "in recv since +3.1 s". Relaxed stores
