@@ -132,7 +132,7 @@ TEST_F(ArenaReaderTest, SkipsWhatTheFileAlreadyHolds) {
 TEST_F(ArenaReaderTest, CountsAndLeavesChunksWhoseDescriptionMakesNoSense) {
   const auto break_one = [this](auto how) {
     FakeThread thread(&shim_, 1);
-    ASSERT_TRUE(thread.TakeChunk(0));
+    ASSERT_TRUE(thread.TakeChunk(0) || thread.TakeChunk(1));  // those left broken are not given back
     how(shim_.chunk(thread.chunk_number()));
     const uint64_t before = reader_.malformed_chunks();
     EXPECT_THAT(Take(true), IsEmpty());
@@ -143,7 +143,7 @@ TEST_F(ArenaReaderTest, CountsAndLeavesChunksWhoseDescriptionMakesNoSense) {
   break_one([](abi::ChunkHeader& chunk) { chunk.slot = UINT32_MAX; });
   break_one([](abi::ChunkHeader& chunk) { chunk.level = 1000; });
   break_one([](abi::ChunkHeader& chunk) { chunk.sequence = 0; });
-  break_one([](abi::ChunkHeader& chunk) { chunk.committed.store(4097); });
+  break_one([](abi::ChunkHeader& chunk) { chunk.committed.store(65537); });
   break_one([](abi::ChunkHeader& chunk) { chunk.committed.store(UINT32_MAX); });
 }
 
