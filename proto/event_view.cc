@@ -22,7 +22,10 @@ absl::Status Misfit(absl::string_view what, const WireScanner& scan, size_t size
 constexpr size_t kEventMaxBytes = 1 << 20;
 
 void Clear(EventView& event) {
-  static_cast<EventFields&>(event) = EventFields{};
+  static_cast<EventHotFields&>(event) = EventHotFields{};
+  if (!event.has_cold) return;
+  event.has_cold = false;
+  static_cast<EventColdFields&>(event) = EventColdFields{};
   event.passed.clear();
   event.datagrams.clear();
   event.polled.clear();
@@ -41,6 +44,7 @@ absl::Status ParseEvent(absl::string_view bytes, uint64_t base_ns, EventView& ev
   bool says_payload_size = false;
   WireScanner scan(bytes);
   for (uint32_t tag = 0; scan.Next(tag);) {
+    event.has_cold |= tag >= V(16);
     switch (tag) {
       case V(1):
         event.call = static_cast<Call>(scan.Varint32());

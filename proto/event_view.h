@@ -15,8 +15,8 @@
 
 namespace socktale {
 
-// The fields that occur at most once. Apart from EventView, so that one assignment clears them all.
-struct EventFields {
+// The fields that occur at most once, numbers 1 to 15. Apart from the others, so that one assignment clears them.
+struct EventHotFields {
   Call call = CALL_UNKNOWN;
   int32_t fd = 0;
   uint64_t start_ns = 0;  // ns since the trace began: Run.base_ns is already added
@@ -32,6 +32,10 @@ struct EventFields {
   uint64_t continuation = 0;
   int32_t new_fd = 0;
   uint64_t socket_id = 0;
+};
+
+// And those from 16 on.
+struct EventColdFields {
   uint64_t inode = 0;
   absl::string_view local_address;
   uint32_t domain = 0;
@@ -66,12 +70,15 @@ struct EventFields {
 };
 
 // Fields have the names, units and meaning of proto/event.proto. Every view points into the bytes given to Parse.
-struct EventView : EventFields {
+struct EventView : EventHotFields, EventColdFields {
   absl::InlinedVector<int32_t, 4> passed;
   absl::InlinedVector<absl::string_view, 1> datagrams;  // encoded Datagram messages
   absl::InlinedVector<absl::string_view, 4> polled;     // encoded Polled messages
   absl::InlinedVector<absl::string_view, 1> answers;    // struct sockaddr
   absl::InlinedVector<absl::string_view, 1> argv;
+
+  // ParseEvent's own: a field from 16 on was set, and has to be cleared. Most events have none.
+  bool has_cold = false;
 
   uint64_t end_ns() const { return start_ns + duration_ns; }  // return time
 };
