@@ -46,6 +46,10 @@ constexpr uint32_t kChunksPerWake = 64;          // a sleeping collector is woke
 // Heartbeat at which patience ended, plus 1: until the heart moves again, nobody waits. 0: patient.
 constinit std::atomic<uint64_t> gave_up_at{0};
 
+// room_futex at which patience ended although the heart beats, plus 1: all chunks are held by threads that live and
+// write nothing. Until room is made, nobody waits. 0: patient.
+constinit std::atomic<uint64_t> stuck_at{0};
+
 // First index, in a segment, of the chunks of a class.
 constexpr uint32_t FirstOfClass(uint32_t size_class) {
   uint32_t first = 0;
@@ -53,8 +57,32 @@ constexpr uint32_t FirstOfClass(uint32_t size_class) {
   return first;
 }
 
-// Maps window `number` from the nearest window below it that is mapped, or from the header: mremap with an old size of
-// 0 maps the same file again (mremap(2)), longer than before, and all but the wanted end is unmapped.
+// Maps the window that begins `skipped` bytes behind `source` once more: mremap with an old size of 0 maps the same
+// file again (mremap(2)), longer than before, and all but the wanted end is unmapped. Null: no room for all of that.
+uint8_t* Duplicate(const uint8_t* source, uint64_t skipped) {
+  const long base =
+      RawSyscall(SYS_mremap, RawPointer(source), 0, static_cast<long>(skipped + kWindowBytes), MREMAP_MAYMOVE);
+  if (base < 0 && base > -4096) return nullptr;
+  RawSyscall(SYS_munmap, base, static_cast<long>(skipped));
+  return reinterpret_cast<uint8_t*>(base + static_cast<long>(skipped));
+}
+
+// The same in steps of one window, which need the addresses of three windows at a time: under a tight limit.
+uint8_t* DuplicateInSteps(const uint8_t* source, uint64_t skipped) {
+  uint8_t* window = nullptr;
+  while (skipped > 0) {
+    const uint64_t step = skipped < kWindowBytes ? skipped : kWindowBytes;
+    uint8_t* const next = Duplicate(window != nullptr ? window : source, step);
+    if (window != nullptr) RawSyscall(SYS_munmap, RawPointer(window), kWindowBytes);
+    if (next == nullptr) return nullptr;
+    window = next;
+    skipped -= step;
+  }
+  return window;
+}
+
+// Maps window `number` from the nearest window below it that is mapped, or from the header. Null: it cannot be mapped
+// (limits on address space, locked memory or the number of mappings).
 uint8_t* MapWindow(uint32_t number) {
   const uint8_t* source = reinterpret_cast<uint8_t*>(header);
   uint64_t skipped = abi::kHeaderBytes + uint64_t{number} * kWindowBytes;
@@ -65,11 +93,9 @@ uint8_t* MapWindow(uint32_t number) {
       break;
     }
   }
-  const long base =
-      RawSyscall(SYS_mremap, RawPointer(source), 0, static_cast<long>(skipped + kWindowBytes), MREMAP_MAYMOVE);
-  if (base < 0 && base > -4096) return nullptr;
-  RawSyscall(SYS_munmap, base, static_cast<long>(skipped));
-  uint8_t* const window = reinterpret_cast<uint8_t*>(base + static_cast<long>(skipped));
+  uint8_t* window = Duplicate(source, skipped);
+  if (window == nullptr) window = DuplicateInSteps(source, skipped);
+  if (window == nullptr) return nullptr;
   RawSyscall(SYS_madvise, RawPointer(window), kWindowBytes, MADV_DONTDUMP);
   uint8_t* expected = nullptr;
   if (windows[number].compare_exchange_strong(expected, window, std::memory_order_acq_rel)) return window;
@@ -87,16 +113,31 @@ uint32_t Segments() {
   return segments <= abi::kMaxSegments ? segments : abi::kMaxSegments;
 }
 
+// One search for a chunk.
+struct Search {
+  static constexpr uint32_t kNone = ~uint32_t{0};
+  uint32_t unmappable = kNone;  // the last window that could not be mapped; it holds free chunks, or headers
+
+  // Null, without asking the kernel again and again, for the window that just failed.
+  uint8_t* Map(uint32_t number) {
+    if (number == unmappable) return nullptr;
+    uint8_t* const window = Window(number);
+    if (window == nullptr) unmappable = number;
+    return window;
+  }
+};
+
 // Claims the chunk if it is free and can be mapped.
-bool Claim(uint32_t number, bool is_touched, Chunk& chunk) {
-  abi::ChunkHeader* const chunk_header = HeaderOf(number);
-  if (chunk_header == nullptr) return false;
-  uint32_t state = chunk_header->state.load(std::memory_order_relaxed);
-  if (state != abi::kChunkFree) return false;
+bool Claim(uint32_t number, bool is_touched, Search& search, Chunk& chunk) {
   const uint32_t segment = number / abi::kChunksPerSegment;
   const uint32_t index = number % abi::kChunksPerSegment;
+  uint8_t* const headers = search.Map(segment * kWindowsPerSegment);
+  if (headers == nullptr) return false;
+  abi::ChunkHeader* const chunk_header = reinterpret_cast<abi::ChunkHeader*>(headers) + index;
+  uint32_t state = chunk_header->state.load(std::memory_order_relaxed);
+  if (state != abi::kChunkFree) return false;
   const uint64_t offset = abi::ChunkDataOffset(index);
-  uint8_t* const window = Window(segment * kWindowsPerSegment + static_cast<uint32_t>(offset / kWindowBytes));
+  uint8_t* const window = search.Map(segment * kWindowsPerSegment + static_cast<uint32_t>(offset / kWindowBytes));
   if (window == nullptr) return false;
   // Acquire: the collector's reading of the chunk's last content is over.
   if (!chunk_header->state.compare_exchange_strong(state, abi::kChunkClaimed, std::memory_order_acquire,
@@ -112,7 +153,7 @@ bool Claim(uint32_t number, bool is_touched, Chunk& chunk) {
   return true;
 }
 
-bool TakeTouched(uint32_t size_class, uint32_t segments, Chunk& chunk) {
+bool TakeTouched(uint32_t size_class, uint32_t segments, Search& search, Chunk& chunk) {
   const uint32_t first_word = FirstOfClass(size_class) / 64;
   uint32_t tried = 0;
   for (uint32_t segment = 0; segment < segments; ++segment) {
@@ -120,7 +161,7 @@ bool TakeTouched(uint32_t size_class, uint32_t segments, Chunk& chunk) {
       uint64_t bits = touched[segment][word].load(std::memory_order_relaxed);
       for (; bits != 0; bits &= bits - 1) {
         const uint32_t index = word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
-        if (Claim(segment * abi::kChunksPerSegment + index, true, chunk)) return true;
+        if (Claim(segment * abi::kChunksPerSegment + index, true, search, chunk)) return true;
         if (++tried == kMostTouchedTried) return false;
       }
     }
@@ -128,7 +169,7 @@ bool TakeTouched(uint32_t size_class, uint32_t segments, Chunk& chunk) {
   return false;
 }
 
-bool TakeUntouched(uint32_t size_class, uint32_t segments, uint32_t start, Chunk& chunk) {
+bool TakeUntouched(uint32_t size_class, uint32_t segments, uint32_t start, Search& search, Chunk& chunk) {
   const uint32_t count = abi::kChunkCount[size_class];
   const uint32_t total = segments * count;
   for (uint32_t i = 0; i < total; ++i) {
@@ -136,18 +177,19 @@ bool TakeUntouched(uint32_t size_class, uint32_t segments, uint32_t start, Chunk
     const uint32_t segment = nth / count;
     const uint32_t index = FirstOfClass(size_class) + nth % count;
     const bool is_touched = (touched[segment][index / 64].load(std::memory_order_relaxed) >> index % 64 & 1) != 0;
-    if (Claim(segment * abi::kChunksPerSegment + index, is_touched, chunk)) return true;
+    if (Claim(segment * abi::kChunksPerSegment + index, is_touched, search, chunk)) return true;
   }
   return false;
 }
 
-bool TryTake(uint32_t wanted_class, size_t least, uint32_t start, Chunk& chunk) {
+bool TryTake(uint32_t wanted_class, size_t least, uint32_t start, Search& search, Chunk& chunk) {
   const uint32_t segments = Segments();
   // The class wanted, then larger ones, then smaller ones.
   for (uint32_t i = 0; i < abi::kSizeClasses; ++i) {
     const uint32_t size_class = wanted_class + i < abi::kSizeClasses ? wanted_class + i : abi::kSizeClasses - 1 - i;
     if (abi::kChunkBytes[size_class] < least) continue;
-    if (TakeTouched(size_class, segments, chunk) || TakeUntouched(size_class, segments, start, chunk)) return true;
+    if (TakeTouched(size_class, segments, search, chunk) || TakeUntouched(size_class, segments, start, search, chunk))
+      return true;
   }
   return false;
 }
@@ -208,19 +250,31 @@ abi::ChunkHeader* HeaderOf(uint32_t number) {
 Taken Take(uint32_t size_class, size_t least, uint32_t start, Chunk& chunk) {
   uint64_t heartbeat = 0;
   uint64_t heard_ns = 0;  // when the heart was last seen to move; 0: not waited yet
+  uint32_t last_room = 0;
+  uint64_t room_ns = 0;  // when room was last seen to be made
   for (;;) {
     if (FollowCollector()) return Taken::kQuiet;
     const uint32_t room = header->room_futex.load(std::memory_order_acquire);  // before looking: no wake is missed
-    if (TryTake(size_class, least, start, chunk)) {
+    Search search;
+    if (TryTake(size_class, least, start, search, chunk)) {
       if (header->chunks_taken.fetch_add(1, std::memory_order_relaxed) % kChunksPerWake == 0) WakeCollector();
       return Taken::kYes;
     }
     if ((header->options & abi::kOptionDropWhenFull) != 0) return Taken::kNo;
+    if (search.unmappable != Search::kNone) return Taken::kNo;  // no room on our side, which the collector cannot make
 
     const uint64_t beat = header->heartbeat.load(std::memory_order_relaxed);
     const uint64_t given_up = gave_up_at.load(std::memory_order_relaxed);
     if (given_up != 0 && given_up == beat + 1) return Taken::kNo;
+    if (stuck_at.load(std::memory_order_relaxed) == uint64_t{room} + 1) return Taken::kNo;
     const uint64_t now = Now();
+    if (room_ns == 0 || room != last_room) {
+      last_room = room;
+      room_ns = now;
+    } else if (now - room_ns >= kPatienceNs && beat != heartbeat) {
+      stuck_at.store(uint64_t{room} + 1, std::memory_order_relaxed);
+      return Taken::kNo;
+    }
     if (heard_ns == 0 || beat != heartbeat) {
       heartbeat = beat;
       heard_ns = now;

@@ -40,7 +40,8 @@ enum class Taken {
 
 // Takes a free chunk and marks it Claimed: of `size_class` if there is one, else of another that holds `least` bytes.
 // Chunks that this process touched before come first, then the lowest numbers from `start` on; a chunk touched for the
-// first time is populated. Without room: waits for the collector while that lives and moves, unless --on-full drop.
+// first time is populated. Without room: waits for the collector while that lives, moves and makes room, unless
+// --on-full drop; does not wait when free chunks cannot be mapped here.
 Taken Take(uint32_t size_class, size_t least, uint32_t start, Chunk& chunk);
 
 // The chunk's header, mapped if need be; null when that fails.
