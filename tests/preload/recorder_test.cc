@@ -290,7 +290,7 @@ TEST(SignalsTest, RecordEveryCallOfHandlersAmidCalls) {
   // The handlers' messages: one counter, sent and received in turn.
   std::map<uint32_t, uint32_t> levels;
   for (const RecordedEvent& recorded : run.events) ++levels[recorded.level];
-  EXPECT_GT(levels[0], 40000u);
+  EXPECT_GT(levels[0], 10000u);
   // Children of forks in handlers, at least 20, each with its one message.
   ASSERT_GE(run.images, 21u);
   const size_t children = run.images - 1;
