@@ -22,7 +22,7 @@ ExecTarget InspectTarget(int directory, const char* path);
 // As execvp(name) would find it: along PATH of this process's environment if name has no slash.
 ExecTarget InspectTargetOnPath(const char* name);
 
-// Whether this process may read `path`, as its effective user.
+// Whether this process may read `path`, as its effective user. Being out of descriptors does not make it unreadable.
 bool FileIsReadable(const char* path);
 
 }  // namespace socktale
