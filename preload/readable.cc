@@ -13,15 +13,15 @@
 
 namespace socktale {
 
-constinit __thread ReadablePages thread_pages __attribute__((tls_model("initial-exec"))) = {
-    .pages = {}, .next = 0, .stack_only = true};
+constinit __thread ReadablePages thread_pages
+    __attribute__((tls_model("initial-exec"))) = {.pages = {}, .next = 0, .stack_only = true};
 
 namespace {
 
 constexpr uintptr_t kPageBytes = 4096;  // the smallest page there is; larger ones cost a question more
 
-// Pages above the caller's frame that count as its stack: the stack's usual limit of 8 MiB.
-constexpr uintptr_t kStackPages = 2048;
+// Pages above the caller's frame that count as its stack. Few: above a thread's stack lies memory that may go away.
+constexpr uintptr_t kStackPages = 16;
 
 }  // namespace
 

@@ -76,7 +76,8 @@ void RecordConnect(const CallScope& call, int result, const sockaddr* given, soc
   const sa_family_t family = FamilyOf(head.address);
   SocketAddress local;
   uint32_t peer_pid = 0;
-  const bool begun = result == 0 || head.error == EINPROGRESS;
+  // A connect that a signal handler interrupted goes on like one that does not block.
+  const bool begun = result == 0 || head.error == EINPROGRESS || head.error == EINTR;
   if (begun && IsInternet(family)) {
     AskLocalName(call.fd(), local);
     fds::ClearBits(call.fd(), fds::kAskName);

@@ -52,7 +52,9 @@ INTERPOSE int getsockopt(int fd, int level, int option, void* __restrict value, 
   if (call.recording()) {
     // What was written; NETLINK_LIST_MEMBERSHIPS stores the size it would have liked.
     const size_t written = result != 0 || capacity == 0 ? 0 : *size < capacity ? *size : capacity;
-    RecordOption(call, result, level, option, value, Capped(written), written);
+    // An option may leave the value alone and say it has a size.
+    const bool readable = written > 0 && thread_pages.Range(value, Capped(written));
+    RecordOption(call, result, level, option, value, readable ? Capped(written) : 0, written);
   }
   return result;
 }

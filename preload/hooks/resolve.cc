@@ -40,7 +40,8 @@ size_t LengthOf(const char* text, size_t most) { return text == nullptr ? 0 : st
 
 }  // namespace
 
-// libc reads every argument and writes *result, so all of them are good memory by the time the call is back.
+// libc reads every argument and writes *result, so all of them are good memory by the time the call is back; unless it
+// refused the hints, which it looks at first.
 INTERPOSE int getaddrinfo(const char* __restrict node, const char* __restrict service, const addrinfo* __restrict hints,
                           addrinfo** __restrict list) {
   CallScope call(Hook::getaddrinfo);
@@ -52,8 +53,9 @@ INTERPOSE int getaddrinfo(const char* __restrict node, const char* __restrict se
   if (hints != nullptr) head.flags = static_cast<uint32_t>(hints->ai_flags);
   Answers answers;
   if (result == 0) Collect(*list, answers);
-  const size_t node_size = LengthOf(node, kMaxHost);
-  const size_t service_size = LengthOf(service, kMaxService);
+  const bool refused = result == EAI_BADFLAGS || result == EAI_FAMILY;
+  const size_t node_size = refused ? 0 : LengthOf(node, kMaxHost);
+  const size_t service_size = refused ? 0 : LengthOf(service, kMaxService);
   call.Leave();
   EventWriter event(head,
                     3 * wire::kMaxNumberField + 2 * wire::kMaxBytesOverhead + node_size + service_size + answers.bytes);
