@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "viewer/cli/call_text.h"
 #include "viewer/cli/format.h"
 #include "viewer/names/calls.h"
@@ -21,9 +22,10 @@ namespace {
 
 constexpr size_t kWidthInPipes = 108;  // nothing is cut there, but columns need a place
 constexpr size_t kWidestScreen = 170;  // beyond this, the eye loses the way from left to right
-constexpr size_t kRemarkWidth = 29;
+constexpr size_t kRemarkWidth = 30;
 constexpr size_t kNarrowest = 26;  // room between the two ends
 constexpr size_t kLongLineInPipes = 512;
+constexpr uint64_t kWorthTellingNs = 100'000;  // phases shorter than this are told of short lives only
 
 // "0.3", "249": as many decimals as matter.
 std::string Number(double value, double decimals_below) {
@@ -48,10 +50,10 @@ std::string PhasesInWords(uint64_t life_ns, const Phases& phases, const std::str
   std::vector<std::string> words;
   bool last_has_unit = false;
   for (const auto& [name, ns] : all) {
-    if (ns == 0) continue;
+    if (ns == 0 || (short_of_unit(ns) && ns < kWorthTellingNs)) continue;
     words.push_back(absl::StrCat(name, " ", in_unit(ns, 10)));
     last_has_unit = short_of_unit(ns);
-    if (ns == phases.wait_ns && phases.wait_peer_ns + phases.wait_network_ns > 0 && !peer.empty()) {
+    if (std::string_view(name) == "wait" && phases.wait_peer_ns + phases.wait_network_ns > 0 && !peer.empty()) {
       absl::StrAppend(&words.back(), " (network ", in_unit(phases.wait_network_ns, 1000), ", ", peer, " ",
                       in_unit(phases.wait_peer_ns, 1000), ")");
     }
@@ -156,8 +158,7 @@ class Picture {
       case StepKind::kError:
         return PrintError(step);
       case StepKind::kGap:
-        return Line(time_.Format(step.at_ns), absl::StrCat("░░ ", CountOf(step.dropped, "event"), " dropped ░░"), "",
-                    Arrow::kNone, "", Style::kWarning);
+        return PrintGap(step);
     }
   }
 
@@ -200,7 +201,6 @@ class Picture {
       words.push_back(transfer.sender_recorded ? "not received" : "its sending was not recorded");
     }
     if (transfer.sends > 1) words.push_back(CountOf(transfer.sends, "send"));
-    if (transfer.receives > 1) words.push_back(CountOf(transfer.receives, "recv"));
     if (transfer.read_back) words.push_back("from a file");
     if (transfer.not_seen) words.push_back("moved inside the kernel, not seen");
     return absl::StrJoin(words, ", ");
@@ -262,7 +262,7 @@ class Picture {
         words = absl::StrCat(who, " did not read");
         break;
       case PauseCause::kIdle:
-        words = "idle, nobody asked";
+        words = view_.both_recorded ? "idle: nobody asked" : absl::StrCat("idle: ", near_name_, " did not ask");
         break;
       case PauseCause::kUnknown:
         words = "quiet";
@@ -272,6 +272,13 @@ class Picture {
     line = absl::StrCat(PadRight(line, right_), output_.Paint(Style::kRemark, "┊"));
     words = absl::StrCat(FormatDurationExactly(step.duration_ns), "  ", words);
     output_.Line(absl::StrCat(PadRight(line, remark_), output_.Paint(Style::kRemark, words)));
+  }
+
+  // Events that are not there: never drawn as a pause.
+  void PrintGap(const Step& step) {
+    const std::string what = step.dropped > 0 ? CountOf(step.dropped, "event") + " dropped" : "events unreadable";
+    Line(time_.Format(step.at_ns), absl::StrCat("░░ ", what, " ░░"), "", Arrow::kNone,
+         step.duration_ns == 0 ? "" : FormatDurationExactly(step.duration_ns), Style::kWarning);
   }
 
   // A shutdown or close: an end of stream for the other side where it is this side's first.
@@ -369,10 +376,22 @@ void PrintSummary(const Trace& trace, const Timeline& timeline, const View& view
                                          FormatSize(view.near->received(), common.exact_bytes));
   if (width == 0 || DisplayWidth(phases) + 6 + DisplayWidth(moved) <= width) {
     output.Line(absl::StrCat(phases, "      ", moved));
-  } else {
-    output.Line(phases);
-    output.Line(absl::StrCat("    ", moved));
+    return;
   }
+  std::string line;
+  for (const absl::string_view phase : absl::StrSplit(phases, " · ")) {
+    const std::string next(phase);
+    if (line.empty()) {
+      line = next;
+    } else if (DisplayWidth(line) + 3 + DisplayWidth(next) <= width) {
+      absl::StrAppend(&line, " · ", next);
+    } else {
+      output.Line(line);
+      line = "    " + next;
+    }
+  }
+  output.Line(line);
+  output.Line(absl::StrCat("    ", moved));
 }
 
 void PrintSteps(const Trace& trace, const Timeline& timeline, const View& view, const ConversationOptions& options,

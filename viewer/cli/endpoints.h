@@ -31,7 +31,7 @@ struct View {
 
 View ViewOf(const Trace& trace, const Connection& connection);
 
-// ns from the start to the end; of one that was never closed until its process or the trace ended.
+// ns from the start to the last end of both; where it was never closed, until its process or the trace ended.
 uint64_t LifeNs(const Trace& trace, const View& view);
 
 // Still open when its process ended ("never closed"); an open one whose process lived on is just "open".

@@ -40,7 +40,7 @@ std::vector<size_t> Table::Shown() const {
   return shown;
 }
 
-std::vector<size_t> Table::Widths(const std::vector<size_t>& shown, size_t room, size_t gap) const {
+std::vector<size_t> Table::Widths(const std::vector<size_t>& shown, size_t room, size_t& gap) const {
   std::vector<size_t> widths;
   size_t sum = gap * (shown.size() - 1);
   for (const size_t column : shown) {
@@ -51,7 +51,11 @@ std::vector<size_t> Table::Widths(const std::vector<size_t>& shown, size_t room,
     widths.push_back(width);
     sum += width;
   }
-  // Too wide: the widest column that may shrink gives one column of the terminal, until it fits or none can.
+  if (room > 0 && sum > room && gap > 1) {
+    sum -= (gap - 1) * (shown.size() - 1);
+    gap = 1;
+  }
+  // Still too wide: the widest column that may shrink gives one column of the terminal, until it fits or none can.
   while (room > 0 && sum > room) {
     size_t widest = shown.size();
     for (size_t i = 0; i < shown.size(); ++i) {

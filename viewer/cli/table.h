@@ -45,12 +45,13 @@ class Table {
 
   bool empty() const { return rows_.empty(); }
 
-  // Heading and rows, columns apart by `gap` spaces, each line after `indent` spaces.
+  // Heading and rows, columns apart by `gap` spaces (by one where it would not fit otherwise), each line after `indent`
+  // spaces.
   void Print(Output& output, size_t indent = 1, size_t gap = 2) const;
 
  private:
   std::vector<size_t> Shown() const;
-  std::vector<size_t> Widths(const std::vector<size_t>& shown, size_t room, size_t gap) const;
+  std::vector<size_t> Widths(const std::vector<size_t>& shown, size_t room, size_t& gap) const;
 
   std::vector<Column> columns_;
   std::vector<size_t> selected_;  // empty: the usual ones
