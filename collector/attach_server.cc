@@ -50,8 +50,9 @@ absl::StatusOr<AttachServer> AttachServer::Create(const std::string& token, int 
   AttachServer server;
   uint8_t random[8];
   if (getrandom(random, sizeof random, 0) != sizeof random) return ErrnoStatus("getrandom");
-  server.name_ = absl::StrCat(
-      "socktale-", absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(random), sizeof random)));
+  server.name_ =
+      absl::StrCat("socktale-", geteuid(), "-",
+                   absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(random), sizeof random)));
   server.token_ = token;
   server.arena_fd_ = arena_fd;
   server.is_traced_ = std::move(is_traced);

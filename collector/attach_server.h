@@ -26,7 +26,8 @@ class AttachServer {
   static absl::StatusOr<AttachServer> Create(const std::string& token, int arena_fd,
                                              std::function<bool(pid_t)> is_traced);
 
-  // Name of the socket in the abstract namespace, without the leading zero byte. No comma in it.
+  // Name of the socket in the abstract namespace, without the leading zero byte: "socktale-<uid>-<hex>", with our
+  // effective user, by whom shims know that it is not somebody else who listens on it. No comma in it.
   const std::string& name() const { return name_; }
 
   // Adds what to wait for.

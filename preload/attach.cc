@@ -134,7 +134,33 @@ bool WaitFor(int socket, short events, uint64_t deadline_ns) {
   }
 }
 
-// Sends the request and receives the arena's descriptor. -1: refused, or no answer.
+// The user in "socktale-<uid>-<hex>", whose collector the session is; -1: the name holds none.
+int64_t OwnerOf(const Session& session) {
+  constexpr char kPrefix[] = "socktale-";
+  constexpr size_t kPrefixSize = sizeof kPrefix - 1;
+  if (session.socket_name_size <= kPrefixSize || memcmp(session.socket_name, kPrefix, kPrefixSize) != 0) return -1;
+  int64_t uid = 0;
+  const char* at = session.socket_name + kPrefixSize;  // (a comma ends the name at the latest)
+  if (*at < '0' || *at > '9') return -1;
+  for (; *at >= '0' && *at <= '9'; ++at) {
+    uid = uid * 10 + (*at - '0');
+    if (uid > UINT32_MAX) return -1;
+  }
+  return *at == '-' ? uid : -1;
+}
+
+// Whether the token may be told to who listens on the socket. The name is free for anyone once a collector is gone.
+bool IsTrusted(int socket, const Session& session) {
+  ucred peer = {};
+  socklen_t size = sizeof peer;
+  if (RawSyscall(SYS_getsockopt, socket, SOL_SOCKET, SO_PEERCRED, RawPointer(&peer), RawPointer(&size)) != 0) {
+    return false;
+  }
+  const int64_t uid = peer.uid;
+  return uid == 0 || uid == OwnerOf(session) || uid == RawSyscall(SYS_getuid) || uid == RawSyscall(SYS_geteuid);
+}
+
+// Sends the request and receives the arena's descriptor. -1: refused, not trusted, or no answer.
 int AskForArena(int socket, const Session& session, uint64_t deadline_ns) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
@@ -148,6 +174,7 @@ int AskForArena(int socket, const Session& session, uint64_t deadline_ns) {
     const timespec pause = {0, 1'000'000};
     RawSyscall(SYS_nanosleep, RawPointer(&pause), 0);
   }
+  if (!IsTrusted(socket, session)) return -1;
   abi::AttachRequest request = {abi::kArenaMagic, {}};
   memcpy(request.token, session.token, sizeof request.token);
   if (RawSyscall(SYS_sendto, socket, RawPointer(&request), sizeof request, MSG_NOSIGNAL) != sizeof request) return -1;

@@ -160,6 +160,7 @@ constexpr uint64_t ChunkDataOffset(uint32_t index) {
 static_assert(ChunkDataOffset(kChunksPerSegment) == kSegmentBytes);
 
 // The one environment variable of a session: "1,<32 hex digits of the token>,<abstract socket name>,<arena path>".
+// The socket is named "socktale-<uid of the collector>-<hex digits>": anyone may take an abstract name.
 // The path comes last and may hold commas. LD_PRELOAD carries the shim's path before the user's own entries.
 inline constexpr char kAttachVariable[] = "SOCKTALE_ATTACH";
 
