@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `info`: counts, processes, and the completeness statement.
+
+#include "viewer/cli/info.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+#include "tests/viewer_text/tale.h"
+#include "viewer/cli/event_counts.h"
+
+namespace socktale {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string Info(const NamedTrace& named, bool* complete = nullptr, const CommonOptions& common = {}) {
+  std::string text;
+  Output output(&text, {});
+  bool whole = false;
+  const absl::Status status = PrintInfo(named, common, output, whole);
+  EXPECT_TRUE(status.ok()) << status;
+  output.Flush();
+  if (complete != nullptr) *complete = whole;
+  return text;
+}
+
+TEST(InfoTest, AWholeTraceSaysThatEverythingIsThere) {
+  testing::TraceBuilder builder;
+  BuildHello(builder);
+  Tale tale;
+  bool complete = false;
+  const std::string text = Info(tale.Open(builder, "hello"), &complete);
+  EXPECT_THAT(text, HasSubstr("Everything is there."));
+  EXPECT_THAT(text, HasSubstr("drops      0"));
+  EXPECT_THAT(text, HasSubstr("2 connections"));
+  EXPECT_THAT(text, HasSubstr("2 processes"));
+  EXPECT_THAT(text, HasSubstr("all kept"));
+  EXPECT_TRUE(complete);
+}
+
+TEST(InfoTest, CountsCallsAndBytesByKind) {
+  testing::TraceBuilder builder;
+  BuildHello(builder);
+  Tale tale;
+  const NamedTrace named = tale.Open(builder, "hello");
+  CommonOptions common;
+  common.json = true;
+  std::map<std::string, nlohmann::json> calls;
+  std::vector<nlohmann::json> processes;
+  nlohmann::json first;
+  for (absl::string_view line : absl::StrSplit(Info(named, nullptr, common), '\n', absl::SkipEmpty())) {
+    const nlohmann::json object = nlohmann::json::parse(line.begin(), line.end());
+    if (object["type"] == "trace") first = object;
+    if (object["type"] == "calls") calls[object["call"]] = object;
+    if (object["type"] == "process") processes.push_back(object);
+  }
+  EXPECT_EQ(first["dropped"], 0);
+  EXPECT_EQ(first["moved"], first["kept"]);
+  EXPECT_EQ(calls["recvfrom"]["count"], 3);
+  EXPECT_EQ(calls["connect"]["count"], 2);
+  EXPECT_EQ(calls["connect"]["failed"], 1);
+  EXPECT_EQ(calls["sendto"]["bytes"], calls["recvfrom"]["bytes"]);
+  ASSERT_EQ(processes.size(), 2u);
+  EXPECT_EQ(processes[0]["process"], "httpd");
+}
+
+TEST(InfoTest, AContinuedPayloadIsOneCallAndALookMovesNothing) {
+  testing::TraceBuilder builder;
+  testing::Image& curl = builder.Start("curl", 4242);
+  Event& first = curl.Call(CALL_SEND, 5, 6, {.notes = EVENT_NOTE_MORE});
+  first.set_payload("abc");
+  first.set_payload_size(6);
+  Event& second = curl.Call(CALL_SEND, 5, 6);
+  second.set_continuation(3);
+  second.set_payload("def");
+  curl.Recv(5, "look", {.notes = EVENT_NOTE_PEEK});
+  Tale tale;
+  const NamedTrace named = tale.Open(builder, "split");
+  const absl::StatusOr<EventCounts> counts = CountEventsOf(named.path);
+  ASSERT_TRUE(counts.ok()) << counts.status();
+  EXPECT_EQ(counts->by_call.at(CALL_SEND).calls, 1u);
+  EXPECT_EQ(counts->by_call.at(CALL_SEND).bytes, 6u);
+  EXPECT_EQ(counts->moved_bytes, 6u);
+  EXPECT_EQ(counts->kept_bytes, 6u);
+  EXPECT_EQ(counts->by_call.at(CALL_RECVFROM).bytes, 0u);
+}
+
+TEST(InfoTest, ATraceThatWasCutOffIsNotComplete) {
+  testing::TraceBuilder builder;
+  BuildHello(builder);
+  Tale tale;
+  bool complete = true;
+  const std::string text = Info(tale.Open(builder, "hello", false), &complete);
+  EXPECT_FALSE(complete);
+  EXPECT_THAT(text, HasSubstr("hello was cut off at"));
+  EXPECT_THAT(text, HasSubstr("not sealed"));
+  EXPECT_THAT(text, Not(HasSubstr("Everything is there.")));
+}
+
+}  // namespace
+}  // namespace socktale

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where traces are, how they are found by name, and what a new one is called.
+
+#include "viewer/cli/library.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/support/trace_builder.h"
+
+namespace socktale {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+// A state directory of its own, put into the environment.
+class LibraryTest : public ::testing::Test {
+ protected:
+  LibraryTest() {
+    char name[] = "/tmp/socktale-library-XXXXXX";
+    root_ = mkdtemp(name);
+    setenv("XDG_STATE_HOME", root_.c_str(), 1);
+    library_ = root_ + "/socktale";
+    std::filesystem::create_directory(library_);
+  }
+  ~LibraryTest() override {
+    std::filesystem::remove_all(root_);
+    unsetenv("XDG_STATE_HOME");
+  }
+
+  // Writes a trace that began `start_s` seconds after 1970.
+  void Write(const std::string& name, uint64_t start_s, bool sealed = true) {
+    testing::TraceBuilder trace;
+    trace.Start("curl", 4242).Socket(5, AF_INET, SOCK_STREAM);
+    trace.header.set_start_wall_ns(start_s * 1'000'000'000);
+    const absl::Status status = trace.WriteTale(absl::StrCat(library_, "/", name, ".tale"), sealed);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+
+  void Touch(const std::string& name) { std::ofstream(absl::StrCat(library_, "/", name)) << "x"; }
+
+  std::string Resolve(const std::string& argument) {
+    const absl::StatusOr<ResolvedTrace> trace = ResolveTrace(argument);
+    return trace.ok() ? trace->name : std::string(trace.status().message());
+  }
+
+  std::string root_;
+  std::string library_;
+};
+
+TEST_F(LibraryTest, NewTracesAreNumberedBehindTheGreatestNumber) {
+  EXPECT_EQ(*NewTracePath({"/usr/bin/curl", "-s"}, ""), library_ + "/curl-1.tale");
+  Touch("curl-1.tale");
+  Touch("curl-7.tale.part");
+  Touch("curl-old.tale");
+  Touch("curlier-9.tale");
+  EXPECT_EQ(*NewTracePath({"curl"}, ""), library_ + "/curl-8.tale");
+  EXPECT_EQ(*NewTracePath({}, ""), library_ + "/collect-1.tale");
+}
+
+TEST_F(LibraryTest, NamesNeedNoQuotesInAShell) {
+  EXPECT_EQ(*NewTracePath({"/opt/My App/run it;rm -rf"}, ""), library_ + "/run_it_rm_-rf-1.tale");
+  EXPECT_EQ(*NewTracePath({"-rf"}, ""), library_ + "/_rf-1.tale");
+  EXPECT_EQ(*NewTracePath({"dir/"}, ""), library_ + "/trace-1.tale");
+}
+
+TEST_F(LibraryTest, MakesTheLibrarysDirectoryForItsOwnerAlone) {
+  std::filesystem::remove_all(root_);
+  ASSERT_TRUE(NewTracePath({"curl"}, "").ok());
+  struct stat status;
+  ASSERT_EQ(stat(library_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777u, 0700u);
+}
+
+TEST_F(LibraryTest, TemplatesAreFilledIn) {
+  EXPECT_EQ(*NewTracePath({"/bin/make", "test"}, root_ + "/out/%c-%p.tale"),
+            absl::StrCat(root_, "/out/make-", getpid(), ".tale"));
+  EXPECT_TRUE(std::filesystem::is_directory(root_ + "/out"));
+  EXPECT_THAT(*NewTracePath({"x"}, root_ + "/%t%%.tale"), MatchesRegex(".*/[0-9]{8}-[0-9]{6}%\\.tale"));
+  EXPECT_EQ(*NewTracePath({"curl"}, root_ + "/out"), root_ + "/out/curl-1.tale");
+}
+
+TEST_F(LibraryTest, TemplatesThatMakeNoSenseAreRefused) {
+  EXPECT_THAT(std::string(NewTracePath({"x"}, "%z").status().message()), HasSubstr("'%z' is not known"));
+  EXPECT_EQ(NewTracePath({"x"}, "%").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(NewTracePath({"x"}, "-").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(NewTracePath({"x"}, root_ + "/no/such/x.tale").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(LibraryTest, TheNewestRecordingComesFirstWhateverItsFilesAge) {
+  Write("curl-2", 2000);
+  Write("make-1", 3000, false);
+  Write("curl-1", 1000);
+  const absl::StatusOr<std::vector<LibraryEntry>> entries = ListLibrary();
+  ASSERT_TRUE(entries.ok()) << entries.status();
+  std::vector<std::string> names;
+  for (const LibraryEntry& entry : *entries) names.push_back(entry.name);
+  EXPECT_THAT(names, ElementsAre("make-1", "curl-2", "curl-1"));
+  EXPECT_TRUE((*entries)[0].part);
+}
+
+TEST_F(LibraryTest, TracesAreFoundByPlaceNameAndPath) {
+  Write("curl-1", 1000);
+  Write("curl-2", 2000);
+  EXPECT_EQ(Resolve(""), "curl-2");
+  EXPECT_EQ(Resolve("@"), "curl-2");
+  EXPECT_EQ(Resolve("@1"), "curl-1");
+  EXPECT_EQ(Resolve("curl-1"), "curl-1");
+  EXPECT_EQ(Resolve("curl-1.tale"), "curl-1");
+  EXPECT_EQ(Resolve(library_ + "/curl-1.tale"), "curl-1");
+  EXPECT_EQ(Resolve(library_ + "/curl-1"), "curl-1");
+}
+
+TEST_F(LibraryTest, WhatIsNotFoundSaysWhatToDo) {
+  EXPECT_THAT(Resolve("@"), HasSubstr("socktale run CMD"));
+  Write("curl-1", 1000);
+  EXPECT_EQ(Resolve("crul-1"), "crul-1: no such trace. Did you mean curl-1?");
+  EXPECT_THAT(Resolve("something"), HasSubstr("socktale ls"));
+  EXPECT_THAT(Resolve("@3"), HasSubstr("there are only 1"));
+  EXPECT_THAT(Resolve("@x"), HasSubstr("@1 the one before"));
+  EXPECT_EQ(Resolve("/no/such.tale"), "/no/such.tale: no such file");
+}
+
+TEST_F(LibraryTest, WithoutALibraryThereAreNoTraces) {
+  std::filesystem::remove_all(library_);
+  const absl::StatusOr<std::vector<LibraryEntry>> entries = ListLibrary();
+  ASSERT_TRUE(entries.ok()) << entries.status();
+  EXPECT_TRUE(entries->empty());
+}
+
+TEST_F(LibraryTest, ATraceIsBeingRecordedWhileItsWriterHoldsTheLock) {
+  Write("curl-1", 1000, false);
+  const std::string path = library_ + "/curl-1.tale.part";
+  EXPECT_FALSE(IsBeingRecorded(path));
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(fd, LOCK_EX), 0);
+  EXPECT_TRUE(IsBeingRecorded(path));
+  close(fd);
+  EXPECT_FALSE(IsBeingRecorded(path));
+}
+
+TEST_F(LibraryTest, ARuntimeDirectoryOfAnotherOrOpenToOthersIsRefused) {
+  setenv("XDG_RUNTIME_DIR", root_.c_str(), 1);
+  std::filesystem::remove_all(library_);
+  ASSERT_TRUE(RuntimeDirectory().ok());  // makes it
+  EXPECT_EQ(*RuntimeDirectory(), root_ + "/socktale");
+  chmod(library_.c_str(), 0777);
+  EXPECT_EQ(RuntimeDirectory().status().code(), absl::StatusCode::kPermissionDenied);
+  unsetenv("XDG_RUNTIME_DIR");
+}
+
+}  // namespace
+}  // namespace socktale
