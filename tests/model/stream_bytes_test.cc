@@ -142,6 +142,24 @@ TEST_F(StreamBytesTest, WhatTheSenderDidNotKeepComesFromTheReceiver) {
   EXPECT_EQ(side.missing, 0u);
 }
 
+// stdio calls write inside libc, where no hook sees it.
+TEST_F(StreamBytesTest, WhatTheSenderSentUnseenBetweenItsSendsComesFromTheReceiver) {
+  Connect();
+  httpd_->Send(9, "seen");
+  curl_->Recv(5, "unseen ");
+  curl_->Recv(5, "seen, unseen");
+  Open();
+  EXPECT_EQ(Read(*trace_, false).bytes, "unseen seen, unseen");
+}
+
+TEST_F(StreamBytesTest, WhatNobodyReceivedComesFromTheSender) {
+  Connect();
+  httpd_->Send(9, "read, not read");
+  curl_->Recv(5, "read");
+  Open();
+  EXPECT_EQ(Read(*trace_, false).bytes, "read, not read");
+}
+
 TEST_F(StreamBytesTest, WhatNobodyKeptIsCounted) {
   Connect(/*with_server=*/false);
   Event& cut = curl_->Call(CALL_SEND, 5, 100, {.notes = EVENT_NOTE_CUT});

@@ -202,6 +202,11 @@ absl::StatusOr<Exchange> Reader::Run() {
   return std::move(exchange_);
 }
 
+// Bytes of a stream that the calls of one end tell of.
+uint64_t StreamSize(const std::vector<Piece>& pieces) {
+  return pieces.empty() ? 0 : pieces.back().offset + pieces.back().size;
+}
+
 // Appends to `piece` what the receives kept of the stream from `from` on, without a hole. received: by offset.
 void FillFrom(const std::vector<Piece>& received, uint64_t from, Piece& piece) {
   const uint64_t end = piece.offset + piece.size;
@@ -231,23 +236,11 @@ std::vector<Piece> Direction(const Exchange& exchange, bool from_client) {
   std::vector<Piece> pieces = exchange.sent[from_client];
   const std::vector<Piece>& received = exchange.received[!from_client];
   if (exchange.datagrams) return pieces.empty() ? received : pieces;
+  // More came than was seen to go: some was sent inside libc (stdio) or by direct system calls, and the sends that were
+  // seen cannot tell where between them. What came in tells all of it, in order.
+  if (StreamSize(received) > StreamSize(pieces)) return received;
   for (Piece& piece : pieces) {
     if (piece.kept < piece.size) FillFrom(received, piece.offset + piece.kept, piece);
-  }
-  const uint64_t known = pieces.empty() ? 0 : pieces.back().offset + pieces.back().size;
-  for (const Piece& got : received) {
-    if (got.offset + got.size <= known) continue;
-    const uint64_t skip = known > got.offset ? known - got.offset : 0;
-    if (skip == 0) {
-      pieces.push_back(got);
-      continue;
-    }
-    Piece& rest = pieces.emplace_back(got);
-    rest.fragments.clear();
-    rest.kept = 0;
-    rest.offset += skip;
-    rest.size -= skip;
-    FillFrom(received, rest.offset, rest);
   }
   return pieces;
 }

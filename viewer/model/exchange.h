@@ -71,8 +71,8 @@ struct Exchange {
 // Reads the connection's calls. Payload stays in the file.
 absl::StatusOr<Exchange> ReadExchange(Trace& trace, const Connection& connection);
 
-// One direction in stream order: what the sender's calls tell, with holes filled from the receiver's; what the sender
-// was not recorded sending comes from the receiver's calls.
+// One direction in stream order: what the sender's calls tell, with holes filled from the receiver's; or what the
+// receiver's calls tell where that is more, for then the sender sent where it was not seen.
 std::vector<Piece> Direction(const Exchange& exchange, bool from_client);
 
 }  // namespace socktale
