@@ -32,7 +32,7 @@ def program(name, *places):
     """Path of a system's program; an error that names the way out when it is not installed."""
     path = shutil.which(name, path=':'.join([*places, '/usr/bin', '/usr/sbin', '/bin', '/sbin']))
     if not path:
-        raise AssertionError(f'{name} is not installed: scripts/install-packages')
+        raise AssertionError(f'{name} is not installed: scripts/packages.sh names its package')
     return path
 
 
