@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "tests/viewer_text/tale.h"
@@ -47,6 +49,15 @@ TEST(SeverityTest, ComesFromTheTable) {
   EXPECT_EQ(SeverityOf("guessed_join"), Severity::kWarning);
   EXPECT_EQ(SeverityOf("one_ended"), Severity::kNote);
   EXPECT_EQ(SeverityOf("something_new"), Severity::kWarning);
+}
+
+// The manual lists what can be missing, in the same words.
+TEST(SeverityTest, EveryRowStandsInTheManualOfInfo) {
+  std::ostringstream manual;
+  manual << std::ifstream(SOURCE_DIR "/docs/man/socktale-info.adoc").rdbuf();
+#define STAT(name, severity, words) EXPECT_THAT(manual.str(), HasSubstr("`" #name "` (" #severity ")::\n" words "."));
+#include "proto/stats.def"
+#undef STAT
 }
 
 TEST(FileInWordsTest, AWholeFileNeedsNoWords) {

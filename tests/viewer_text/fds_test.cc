@@ -67,6 +67,25 @@ TEST(FdsTest, TellsBothEndsOfConnectionsAtAMoment) {
   EXPECT_THAT(Names(named, "curl"), ElementsAre());
 }
 
+TEST(FdsTest, AtAProcesssEndItsPeersAreAsTheyWereThen) {
+  testing::TraceBuilder builder;
+  testing::Image& parent = builder.Start("parent", 10);
+  parent.SocketPair(3, 4, AF_UNIX, SOCK_STREAM);
+  testing::Image& child = builder.Start("other", 12);
+  child.Exit(0);
+  testing::Image& forked = parent.Fork(11);
+  parent.Close(4);
+  forked.Close(3);
+  builder.At(1'000'000'000);
+  forked.Exit(0);
+  builder.At(2'000'000'000);
+  parent.Exit(0);
+  Tale tale;
+  const NamedTrace named = tale.Open(builder, "ends");
+  EXPECT_THAT(Names(named, "11"), ElementsAre("4 ⇄ parent[10] fd 3 (socketpair)"));
+  EXPECT_THAT(Names(named, "10"), ElementsAre("3 ⇄ closed (socketpair)"));
+}
+
 TEST(FdsTest, HeadsEachProcessWithWhatIsOpenAndThePeak) {
   testing::TraceBuilder builder;
   BuildHello(builder);

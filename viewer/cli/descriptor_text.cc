@@ -23,11 +23,7 @@ bool WritesOnly(const Object& object) { return (object.status_flags() & O_ACCMOD
 
 }  // namespace
 
-bool AliveAt(const DescriptorLife& life, uint64_t at_ns) {
-  const bool to_the_end = life.end() == LIFE_END_OPEN || life.end() == LIFE_END_PROCESS;
-  if (at_ns == UINT64_MAX) return to_the_end;
-  return life.start_ns() <= at_ns && (life.end() == LIFE_END_OPEN || life.end_ns() > at_ns);
-}
+bool OpenAtItsEnd(const DescriptorLife& life) { return life.end() == LIFE_END_OPEN || life.end() == LIFE_END_PROCESS; }
 
 std::string DescriptorKindInWords(const DescriptorLife& life, const Object* object) {
   if (life.kind() != DESCRIPTOR_KIND_SOCKET) return KindName(life.kind());
@@ -47,14 +43,23 @@ std::string DescriptorKindInWords(const DescriptorLife& life, const Object* obje
   }
 }
 
-DescriptorText::DescriptorText(const Trace& trace, uint64_t at_ns, bool unicode)
-    : trace_(trace), at_ns_(at_ns), unicode_(unicode) {
+DescriptorText::DescriptorText(const Trace& trace, const Moment& moment, bool unicode)
+    : trace_(trace), moment_(moment), unicode_(unicode) {
   for (const DescriptorLife& life : trace.tables().life()) {
-    if (AliveAt(life, at_ns)) by_object_[life.object()].push_back(&life);
+    if (Alive(life)) by_object_[life.object()].push_back(&life);
   }
   for (const Object& object : trace.tables().object()) {
     if (object.kind() == DESCRIPTOR_KIND_PIPE && object.inode() != 0) pipes_[object.inode()].push_back(&object);
   }
+}
+
+bool DescriptorText::Alive(const DescriptorLife& life) const {
+  // Lives may end a little before the process is known to have ended, so times say nothing here.
+  if (moment_.end_of != 0 && life.process() == moment_.end_of) return OpenAtItsEnd(life);
+  if (life.start_ns() > moment_.at_ns) return false;
+  if (life.end() != LIFE_END_OPEN) return life.end_ns() > moment_.at_ns;
+  const Process* process = trace_.process(life.process());
+  return process == nullptr || process->end_ns() == 0 || process->end_ns() > moment_.at_ns;
 }
 
 const std::vector<const DescriptorLife*>& DescriptorText::LivesOf(uint32_t object) const {
@@ -167,7 +172,7 @@ bool DescriptorText::KeptThroughExec(const DescriptorLife& life) const {
   const Process* process = trace_.process(life.process());
   if (process == nullptr || life.fd() <= STDERR_FILENO || first->begin() == LIFE_BEGIN_FOUND) return false;
   return std::any_of(process->image().begin(), process->image().end(), [&](const Image& image) {
-    return image.start_ns() > life.start_ns() && (at_ns_ == UINT64_MAX || image.start_ns() <= at_ns_);
+    return image.start_ns() > life.start_ns() && image.start_ns() <= moment_.at_ns;
   });
 }
 
@@ -196,7 +201,7 @@ size_t DescriptorText::SharedWith(const DescriptorLife& life) const {
 std::vector<const DescriptorLife*> DescriptorText::OpenIn(uint32_t process) const {
   std::vector<const DescriptorLife*> open;
   for (const DescriptorLife& life : trace_.tables().life()) {
-    if (life.process() == process && AliveAt(life, at_ns_)) open.push_back(&life);
+    if (life.process() == process && Alive(life)) open.push_back(&life);
   }
   std::sort(open.begin(), open.end(),
             [](const DescriptorLife* a, const DescriptorLife* b) { return a->fd() < b->fd(); });

@@ -15,8 +15,15 @@
 
 namespace socktale {
 
-// Whether the life was there at that moment. at_ns == UINT64_MAX: when its process, or the trace, ended.
-bool AliveAt(const DescriptorLife& life, uint64_t at_ns);
+// A moment at which descriptors are looked at.
+struct Moment {
+  uint64_t at_ns = 0;  // ns since the trace began
+  uint32_t end_of =
+      0;  // Process.id: the moment is this process's end, and what it had open then is what counts; 0: none
+};
+
+// Whether nobody closed it before its process, or the trace, ended.
+bool OpenAtItsEnd(const DescriptorLife& life);
 
 // "tcp", "udp", "unix", "unix dgram", "netlink", "pipe", "file", "epoll" …
 std::string DescriptorKindInWords(const DescriptorLife& life, const Object* object);
@@ -24,8 +31,8 @@ std::string DescriptorKindInWords(const DescriptorLife& life, const Object* obje
 // Answers about the descriptors of a trace as of one moment.
 class DescriptorText {
  public:
-  // The trace must outlive this. at_ns: as for AliveAt.
-  DescriptorText(const Trace& trace, uint64_t at_ns, bool unicode);
+  // The trace must outlive this.
+  DescriptorText(const Trace& trace, const Moment& moment, bool unicode);
 
   // "*:8080 listening, 4 accepted", "localhost:51544 ⇄ localhost:8080 httpd[4100] fd 9", "watches 3 7 9".
   std::string Name(const DescriptorLife& life) const;
@@ -46,6 +53,7 @@ class DescriptorText {
   std::string Holder(uint32_t object, uint32_t from) const;
 
  private:
+  bool Alive(const DescriptorLife& life) const;
   const std::vector<const DescriptorLife*>& LivesOf(uint32_t object) const;
   std::string SocketName(const DescriptorLife& life, const Object& object) const;
   std::string PipeName(const DescriptorLife& life, const Object& object) const;
@@ -54,7 +62,7 @@ class DescriptorText {
   std::string OtherEnd(const std::string& near, const std::string& far) const;
 
   const Trace& trace_;
-  const uint64_t at_ns_;
+  const Moment moment_;
   const bool unicode_;
   absl::flat_hash_map<uint32_t, std::vector<const DescriptorLife*>> by_object_;  // alive ones
   absl::flat_hash_map<uint64_t, std::vector<const Object*>> pipes_;              // by inode: both ends have the same

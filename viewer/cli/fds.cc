@@ -31,13 +31,15 @@ bool Inherited(const DescriptorLife& life, const Process& process) {
          (life.begin() == LIFE_BEGIN_FOUND && life.start_ns() < process.start_ns() + kStartNs);
 }
 
-// The moment that --at means for one process. Returns UINT64_MAX for its end.
-absl::StatusOr<uint64_t> MomentOf(const std::string& at, const Process& process) {
-  if (at == "end") return UINT64_MAX;
-  if (at == "peak") return process.peak_ns();
+// The moment that --at means for one process.
+absl::StatusOr<Moment> MomentOf(const Trace& trace, const std::string& at, const Process& process) {
+  if (at == "end") {
+    return Moment{process.end_ns() != 0 ? process.end_ns() : trace.tables().end_ns(), process.id()};
+  }
+  if (at == "peak") return Moment{process.peak_ns(), 0};
   const absl::StatusOr<uint64_t> time = ParseTime(at);
   if (!time.ok()) return absl::InvalidArgumentError(absl::StrCat("--at ", at, ": a time, 'peak' or 'end' is needed"));
-  return time;
+  return Moment{*time, 0};
 }
 
 // Whether `wanted` ("4100", "4100#2", "httpd", "httpd[4100]") means this process.
@@ -73,7 +75,7 @@ std::vector<const Process*> InterestingFirst(const Trace& trace) {
   std::vector<std::pair<uint64_t, const Process*>> ranked;
   for (const Process& process : trace.tables().process()) ranked.emplace_back(0, &process);
   for (const DescriptorLife& life : trace.tables().life()) {
-    if (life.process() == 0 || life.process() > ranked.size() || !AliveAt(life, UINT64_MAX)) continue;
+    if (life.process() == 0 || life.process() > ranked.size() || !OpenAtItsEnd(life)) continue;
     auto& [own, process] = ranked[life.process() - 1];
     if (!Inherited(life, *process)) ++own;
   }
@@ -126,10 +128,10 @@ Json DescriptorJson(const Trace& trace, const DescriptorText& words, const Descr
   return line;
 }
 
-void PrintJson(const Trace& trace, const DescriptorText& words, const Process& process, uint64_t at_ns,
+void PrintJson(const Trace& trace, const DescriptorText& words, const Process& process, const Moment& moment,
                const std::vector<const DescriptorLife*>& open, Output& output) {
   Json line = {{"type", "process"}, {"pid", process.pid()}, {"process", process.name()}, {"open", open.size()}};
-  if (at_ns != UINT64_MAX) line["at_ns"] = at_ns;
+  line["at_ns"] = moment.at_ns;
   if (process.descriptor_limit() != 0) line["limit"] = process.descriptor_limit();
   line["peak"] = process.peak_descriptors();
   line["peak_ns"] = process.peak_ns();
@@ -164,14 +166,14 @@ absl::Status PrintTable(const Trace& trace, const DescriptorText& words, const P
 }
 
 // "httpd[4100] in make-1 at the end: 7 open of limit 1024, peak 19 at +8.2"
-std::string Heading(const Process& process, std::string_view trace_name, const std::string& at, uint64_t at_ns,
+std::string Heading(const Process& process, std::string_view trace_name, const std::string& at, const Moment& moment,
                     size_t open) {
   TimeFormat time(TimeForm::kSinceStart, 0, 1);
   std::string text = absl::StrCat(ProcessLabel(process), " in ", Absl(trace_name), " at ");
-  if (at_ns == UINT64_MAX) {
+  if (moment.end_of != 0) {
     text += "the end";
   } else {
-    absl::StrAppend(&text, at == "peak" ? "its peak, " : "", time.Format(at_ns));
+    absl::StrAppend(&text, at == "peak" ? "its peak, " : "", time.Format(moment.at_ns));
   }
   absl::StrAppend(&text, ": ", open, " open");
   if (process.descriptor_limit() != 0) absl::StrAppend(&text, " of limit ", process.descriptor_limit());
@@ -190,24 +192,19 @@ absl::Status PrintFds(const Trace& trace, std::string_view name, const FdsOption
     ASSIGN_OR_RETURN(processes, Select(trace, name, options.process));
   }
   if (common.json) WriteJson(output, TraceJson(trace));
-  std::unique_ptr<DescriptorText> words;
-  uint64_t words_at_ns = 0;
   uint64_t printed = 0;
   bool after_table = false;
   for (const Process* process : processes) {
     if (output.done() || (common.limit > 0 && printed >= common.limit)) break;
-    ASSIGN_OR_RETURN(const uint64_t at_ns, MomentOf(options.at, *process));
-    if (words == nullptr || at_ns != words_at_ns) {
-      words = std::make_unique<DescriptorText>(trace, at_ns, output.look().unicode);
-      words_at_ns = at_ns;
-    }
-    const std::vector<const DescriptorLife*> open = words->OpenIn(process->id());
+    ASSIGN_OR_RETURN(const Moment moment, MomentOf(trace, options.at, *process));
+    const DescriptorText words(trace, moment, output.look().unicode);
+    const std::vector<const DescriptorLife*> open = words.OpenIn(process->id());
     ++printed;
     if (common.json) {
-      PrintJson(trace, *words, *process, at_ns, open, output);
+      PrintJson(trace, words, *process, moment, open, output);
       continue;
     }
-    const std::string heading = Heading(*process, name, options.at, at_ns, open.size());
+    const std::string heading = Heading(*process, name, options.at, moment, open.size());
     const bool only_inherited = std::all_of(
         open.begin(), open.end(), [process](const DescriptorLife* life) { return Inherited(*life, *process); });
     // Among all processes those that merely inherited are a line each.
@@ -215,7 +212,7 @@ absl::Status PrintFds(const Trace& trace, std::string_view name, const FdsOption
     if (printed > 1 && (after_table || !short_form)) output.Line("");
     output.Line(output.Paint(Style::kTitle, short_form && !open.empty() ? heading + ", all inherited" : heading));
     after_table = !short_form;
-    if (!short_form) RETURN_IF_ERROR(PrintTable(trace, *words, *process, open, common, output));
+    if (!short_form) RETURN_IF_ERROR(PrintTable(trace, words, *process, open, common, output));
   }
   return absl::OkStatus();
 }
