@@ -211,12 +211,13 @@ bool CollectorIsGone() {
   return RawSyscall(SYS_kill, static_cast<long>(header->collector_pid), 0) == -ESRCH;
 }
 
-// Follows a collector that is done or dead into silence. True: nothing more is to be recorded.
+// Follows a collector that is done or dead into silence. True: nothing more is to be recorded. (Not by a forked child
+// either that got here in the midst of its parent's search: see CoverWithPrivateMemory.)
 bool FollowCollector() {
   const uint32_t state = header->collector_state.load(std::memory_order_relaxed);
   if (state == abi::kCollectorDone) process_mode.store(kModeQuiet, std::memory_order_relaxed);
   if (state == abi::kCollectorDead) process_mode.store(kModeCounting, std::memory_order_relaxed);
-  return state == abi::kCollectorDone || state == abi::kCollectorDead;
+  return process_mode.load(std::memory_order_relaxed) != kModeRecording;
 }
 
 }  // namespace
@@ -315,6 +316,16 @@ void ForgetTouched() {
   const uint32_t segments = Segments();
   for (uint32_t segment = 0; segment < segments; ++segment) {
     for (auto& word : touched[segment]) word.store(0, std::memory_order_relaxed);
+  }
+}
+
+void CoverWithPrivateMemory() {
+  for (const auto& window : windows) {
+    // The addresses stay in `windows`: what is covered is not mapped from the file again.
+    if (uint8_t* const shared = window.load(std::memory_order_relaxed)) {
+      RawSyscall(SYS_mmap, RawPointer(shared), kWindowBytes, PROT_READ | PROT_WRITE,
+                 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
   }
 }
 

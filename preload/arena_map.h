@@ -54,6 +54,10 @@ void SealLeftBehind(uint32_t image, uint32_t tid, uint64_t thread_start_ns);
 // After fork: the pages that the parent touched are not in this process's page tables.
 void ForgetTouched();
 
+// In a forked child whose interrupted code will go on writing into its parent's chunk: puts empty private memory over
+// all chunks and their headers. Nothing can be recorded by this process from then on; drops are still counted.
+void CoverWithPrivateMemory();
+
 // Counts an event, with `bytes` of payload, that is not in the trace. slot: index of this process's slot.
 void CountDrop(abi::DropCause cause, uint64_t bytes, uint32_t slot);
 

@@ -108,10 +108,13 @@ bool OnAlternateStack() {
 }
 
 // A handler that jumped out of a busy section left its level raised. Such a section's frame lies below ours on the same
-// stack: it cannot be alive. Its chunk is sealed, so that if it lives after all (a handler that switches stacks by
-// hand) it writes where nobody reads.
+// stack: it cannot be alive.
+bool IsAbandoned(const Level& level, uintptr_t frame) { return level.frame <= frame && !OnAlternateStack(); }
+
+// The chunks of abandoned levels are sealed, so that if one lives after all (a handler that switches stacks by hand) it
+// writes where nobody reads.
 void LowerAbandonedLevels(uintptr_t frame) {
-  while (thread.depth > 0 && thread.level[thread.depth - 1].frame <= frame && !OnAlternateStack()) {
+  while (thread.depth > 0 && IsAbandoned(thread.level[thread.depth - 1], frame)) {
     Level& level = thread.level[thread.depth - 1];
     ++level.ticket;
     SealLevel(level);
@@ -410,6 +413,14 @@ bool BeginAttachAfterFork() {
   if (wipe_page == &before_attach || !wipe_page->compare_exchange_strong(wiped, kAttaching)) return false;
   thread.attaching = true;
   return true;
+}
+
+bool ForkedAmidWriting() {
+  const uintptr_t frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  for (uint32_t i = 0; i < thread.depth; ++i) {
+    if (!IsAbandoned(thread.level[i], frame)) return true;
+  }
+  return false;
 }
 
 void GiveUpAttach() {

@@ -156,6 +156,10 @@ uint32_t CurrentSlot();
 bool BeginAttachAfterFork();
 void GiveUpAttach();
 
+// In such a child, before BecomeWriter: whether a signal handler forked amid the writing of an event, so that once it
+// returns, the writing goes on in this process too: in the parent's chunk.
+bool ForkedAmidWriting();
+
 // Seals the chunks of the calling thread: before exec (the image ends) and _exit. What the thread records afterwards
 // (a failed exec) goes into new chunks.
 void SealThreadChunks();

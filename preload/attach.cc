@@ -390,6 +390,12 @@ void AttachAfterFork(uint64_t fork_start_ns) {
   const uint32_t parent_image = CurrentImage();
   own_pid = static_cast<uint32_t>(RawSyscall(SYS_getpid));
   living_vforks.store(0, std::memory_order_relaxed);  // other threads' children, which are not here
+  if (ForkedAmidWriting()) {
+    arena::CoverWithPrivateMemory();
+    GoCounting(abi::kDropUnattached);
+    GiveUpAttach();
+    return;  // programs that this process executes attach again
+  }
   uint32_t image = 0;
   uint32_t slot = 0;
   uint32_t previous = 0;

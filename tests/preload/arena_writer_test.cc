@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -447,6 +448,37 @@ TEST_F(ArenaWriterTest, TellsAllDescriptorsOfAnImage) {
   }
   EXPECT_TRUE(found);
   close(socket);
+}
+
+// ---- Forks --------------------------------------------------------------------------------------------------
+
+TEST_F(ArenaWriterTest, KeepsAChildForkedAmidAnEventOutOfItsParentsChunk) {
+  const EventHead head = Head(3);
+  EventWriter event(head, 2 * wire::kMaxNumberField);
+  ASSERT_TRUE(event.ok());
+  const uint8_t* const next = event.tail().position();
+  const uint8_t before[4] = {next[0], next[1], next[2], next[3]};
+  const uint64_t drops = Drops(abi::kDropUnattached);
+  const pid_t child = fork();  // as by a signal handler
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    AttachAfterFork(Now());
+    WriteEvent(Head(4));  // the handler's own: counted
+    event.tail().Uint<field::event::kSocketId>(0x7f7f7f7f);
+    event.Commit();
+    _exit(process_mode.load() == kModeCounting ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(std::memcmp(next, before, sizeof before), 0);
+  EXPECT_EQ(Drops(abi::kDropUnattached), drops + 1);
+  event.tail().Uint<field::event::kSocketId>(5);
+  event.Commit();
+  const auto written = Take();
+  ASSERT_EQ(written.size(), 1u);
+  EXPECT_EQ(written[0].event.fd(), 3);
+  EXPECT_EQ(written[0].event.socket_id(), 5u);
 }
 
 // ---- The end ---------------------------------------------------------------------------------------------------
