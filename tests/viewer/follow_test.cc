@@ -95,6 +95,34 @@ TEST_F(FollowTest, DataThatLiesUnreadIsTheReadersPause) {
   EXPECT_THAT(Print(), HasSubstr("50 ms  curl did not read"));
 }
 
+// The server answers, shuts down and closes at once; the client closes two seconds later.
+TEST_F(FollowTest, AnEndOfStreamIsToldOnceAndALateCloseIsNews) {
+  Image& httpd = builder_.Start("httpd", 4100);
+  httpd.Socket(3, AF_INET, SOCK_STREAM);
+  httpd.Bind(3, Inet("127.0.0.1", 8080));
+  httpd.Listen(3);
+  Image& curl = builder_.Start("curl", 4242);
+  curl.Socket(5, AF_INET, SOCK_STREAM);
+  curl.Connect(5, Inet("127.0.0.1", 8080), {.local = Inet("127.0.0.1", 51544)});
+  httpd.Accept(3, 9, {.local = Inet("127.0.0.1", 8080), .peer = Inet("127.0.0.1", 51544)});
+  httpd.Send(9, "bye\n");
+  curl.Recv(5, "bye\n");
+  httpd.Shutdown(9, SHUT_WR);
+  httpd.Close(9);
+  curl.Recv(5, "");
+  builder_.After(2'000'000'000);
+  curl.Close(5);
+  const std::string text = Print();
+  const size_t end = text.find("recv end ←");
+  ASSERT_NE(end, std::string::npos) << text;
+  EXPECT_THAT(text.substr(end), HasSubstr("─ shutdown\n"));
+  EXPECT_EQ(text.find("recv end", end + 1), std::string::npos) << text;
+  const size_t pause = text.find("2 s  idle", end);
+  ASSERT_NE(pause, std::string::npos) << text;
+  EXPECT_EQ(text.find("close\n"), text.rfind("close\n")) << text;
+  EXPECT_GT(text.find("close\n"), pause) << text;
+}
+
 TEST_F(FollowTest, ARefusedConnectionSaysWhy) {
   AddEverything(builder_);
   options_.connections = {"c2"};

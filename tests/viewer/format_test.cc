@@ -240,7 +240,7 @@ TEST(PayloadTextTest, ATextHeaderBeforeABinaryBodyStaysReadable) {
   const PayloadLines lines = PayloadAsLines(answer, PayloadForm::kAuto, 0, 0, 54, 0);
   ASSERT_EQ(lines.lines.size(), 3u);
   EXPECT_EQ(lines.lines[1], "Content-Encoding: gzip");
-  EXPECT_EQ(lines.lines[2], "002c  1f 8b 08                 ...");
+  EXPECT_EQ(lines.lines[2], "002b  1f 8b 08                 ...");
 }
 
 TEST(PayloadTextTest, JsonIsLaidOutAlsoBehindAHeader) {

@@ -139,22 +139,20 @@ class Picture {
   std::string Size(uint64_t bytes) const { return FormatSize(bytes, common_.exact_bytes); }
 
   void Print(const Step& step) {
-    const bool near = IsNear(step.from_client);
-    const bool after_first_close = closed_just_now_;
-    closed_just_now_ = false;
+    const Step* before = std::exchange(before_, &step);
     switch (step.kind) {
       case StepKind::kConnect:
         return PrintConnect(step);
       case StepKind::kTransfer:
         return PrintTransfer(step);
       case StepKind::kPause:
+        // The time on the way is told with the transfer.
+        if (step.pause == PauseCause::kUnknown && before != nullptr && before->kind == StepKind::kTransfer) return;
         return PrintPause(step);
       case StepKind::kShutdown:
-        return PrintEnd(step, "shutdown");
+        return PrintEnd(step, "shutdown", true);
       case StepKind::kClose:
-        // The other end's close right behind the first is what always happens.
-        if (after_first_close && ended_[!near]) return;
-        return PrintEnd(step, "close");
+        return PrintEnd(step, "close", before != nullptr && before->kind == StepKind::kPause);
       case StepKind::kError:
         return PrintError(step);
       case StepKind::kGap:
@@ -196,7 +194,7 @@ class Picture {
   std::string TransferRemark(const Step& step, const Transfer& transfer) const {
     std::vector<std::string> words;
     if (transfer.sender_recorded && transfer.receiver_recorded) {
-      words.push_back(FormatDurationExactly(step.duration_ns) + " on the way");
+      if (step.duration_ns > 0) words.push_back(FormatDurationExactly(step.duration_ns) + " on the way");
     } else if (view_.both_recorded) {
       words.push_back(transfer.sender_recorded ? "not received" : "its sending was not recorded");
     }
@@ -281,14 +279,14 @@ class Picture {
          step.duration_ns == 0 ? "" : FormatDurationExactly(step.duration_ns), Style::kWarning);
   }
 
-  // A shutdown or close: an end of stream for the other side where it is this side's first.
-  void PrintEnd(const Step& step, const char* word) {
+  // A shutdown or close: an end of stream for the other side where it is this side's first. Others are told only where
+  // they are news: a close right behind an end is what always happens.
+  void PrintEnd(const Step& step, const char* word, bool is_news) {
     const bool near = IsNear(step.from_client);
-    const bool tells = !ended_[near] && !ended_closed_[!near];
-    const bool first = !ended_[near] && !ended_[!near];
+    const bool tells = !ended_[near] && !closed_[!near];
     ended_[near] = true;
-    ended_closed_[near] = std::string_view(word) == "close";
-    closed_just_now_ = ended_closed_[near] && first;
+    closed_[near] = closed_[near] || step.kind == StepKind::kClose;
+    if (!tells && !is_news) return;
     const std::string other = tells && view_.both_recorded ? "recv end" : "";
     const Arrow arrow = !tells ? Arrow::kNone : near ? Arrow::kToRight : Arrow::kToLeft;
     Line(time_.Format(step.at_ns), near ? word : other, near ? other : word, arrow, "", StyleOf(step.from_client));
@@ -336,8 +334,8 @@ class Picture {
   std::string far_name_;
   size_t left_ = 0, right_ = 0, remark_ = 0;  // columns where near end, far end and remarks begin
   bool ended_[2] = {};                        // [near]: has shut down or closed
-  bool ended_closed_[2] = {};                 // [near]: has closed
-  bool closed_just_now_ = false;              // the step before was the first close of all
+  bool closed_[2] = {};                       // [near]: has closed
+  const Step* before_ = nullptr;              // the step before
 };
 
 }  // namespace
