@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -92,6 +93,34 @@ TEST(InfoTest, AContinuedPayloadIsOneCallAndALookMovesNothing) {
   EXPECT_EQ(counts->moved_bytes, 6u);
   EXPECT_EQ(counts->kept_bytes, 6u);
   EXPECT_EQ(counts->by_call.at(CALL_RECVFROM).bytes, 0u);
+}
+
+TEST(InfoTest, ADamagedBlockIsNamedWithTheEventsThatItHeld) {
+  testing::TraceBuilder builder;
+  BuildHello(builder);
+  builder.NextBlock();
+  builder.At(1'000'000'000);
+  testing::Image& late = builder.Start("late", 99);
+  for (int fd = 1; fd <= 20; ++fd) late.Call(CALL_CLOSE, fd, 0);
+  builder.NextBlock();
+  builder.At(2'000'000'000);
+  late.Call(CALL_CLOSE, 30, 0);
+  Tale tale;
+  {
+    const NamedTrace named = tale.Open(builder, "hurt");
+    std::vector<BlockEntry> blocks;
+    for (const BlockEntry& block : named.trace.file().blocks()) {
+      if (block.kind() == BLOCK_KIND_EVENTS) blocks.push_back(block);
+    }
+    ASSERT_EQ(blocks.size(), 3u);
+    std::fstream bytes(tale.path(), std::ios::in | std::ios::out);
+    bytes.seekp(static_cast<std::streamoff>(blocks[1].offset() + blocks[1].size() - 4));
+    bytes.put('\x55');
+  }
+  bool complete = true;
+  const std::string text = Info(tale.Reopen("hurt"), &complete);
+  EXPECT_THAT(text, HasSubstr("21 events unreadable at 0.3-2.0 s (block "));
+  EXPECT_FALSE(complete);
 }
 
 TEST(InfoTest, ATraceThatWasCutOffIsNotComplete) {

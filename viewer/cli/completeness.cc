@@ -2,7 +2,7 @@
 #include "viewer/cli/completeness.h"
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -47,27 +47,39 @@ bool SpeaksOfProgram(std::string_view kind) {
 
 std::string Seconds(uint64_t ns) { return absl::StrFormat("%.1f", static_cast<double>(ns) / 1e9); }
 
-// Events whose blocks are gone between two that are there.
-uint64_t EventsMissingAfter(const Trace& trace, uint64_t offset) {
-  uint64_t expected = 1;
-  for (const BlockEntry& block : trace.file().blocks()) {
+// How many events stood in a damaged range, as far as the blocks around it (and the index) tell.
+uint64_t EventsIn(const TraceFileReader& file, const DamagedRange& range) {
+  uint64_t expected = 1;  // number of the first event behind the blocks before the range
+  uint64_t listed = 0;    // in blocks that the index names
+  for (const BlockEntry& block : file.blocks()) {
     if (block.kind() != BLOCK_KIND_EVENTS) continue;
-    if (block.offset() > offset) return block.first_event() > expected ? block.first_event() - expected : 0;
-    expected = block.first_event() + block.event_count();
+    if (block.offset() < range.offset) {
+      expected = block.first_event() + block.event_count();
+    } else if (block.offset() - range.offset < range.size) {
+      listed += block.event_count();
+    } else {
+      return block.first_event() > expected ? block.first_event() - expected : listed;
+    }
   }
-  return 0;
-}
-
-std::string DamageInWords(const Trace& trace, const DamagedRange& range) {
-  const uint64_t events = EventsMissingAfter(trace, range.offset);
-  const std::string what = events > 0 ? CountOf(events, "event") : FormatSize(range.size);
-  if (range.before_ns == 0)
-    return absl::StrCat(what, " unreadable after +", Seconds(range.after_ns), " s (", range.what, ")");
-  return absl::StrCat(what, " unreadable at ", Seconds(range.after_ns), "-", Seconds(range.before_ns), " s (",
-                      range.what, ")");
+  return listed;
 }
 
 }  // namespace
+
+std::vector<std::string> DamageInWords(const TraceFileReader& file) {
+  std::vector<std::string> lines;
+  for (const DamagedRange& range : file.damage()) {
+    // The end of a cut file is no damage.
+    if (!file.sealed() && range.offset >= file.readable_size()) continue;
+    const uint64_t events = EventsIn(file, range);
+    const std::string what = events > 0 ? CountOf(events, "event") : FormatSize(range.size);
+    const std::string when = range.before_ns == 0
+                                 ? absl::StrCat("after +", Seconds(range.after_ns), " s")
+                                 : absl::StrCat("at ", Seconds(range.after_ns), "-", Seconds(range.before_ns), " s");
+    lines.push_back(absl::StrCat(what, " unreadable ", when, " (", range.what, ")"));
+  }
+  return lines;
+}
 
 Severity SeverityOf(std::string_view kind) {
   const Stat* stat = FindStat(kind);
@@ -118,11 +130,7 @@ std::vector<std::string> FileInWords(const Trace& trace, std::string_view name, 
                                   : "";
     lines.push_back(absl::StrCat(Absl(name), " was cut off at ", at, bytes, no_end));
   }
-  for (const DamagedRange& range : file.damage()) {
-    // The end of a cut file is told above.
-    if (!file.sealed() && range.offset >= file.readable_size()) continue;
-    lines.push_back(DamageInWords(trace, range));
-  }
+  for (std::string& line : DamageInWords(file)) lines.push_back(std::move(line));
   return lines;
 }
 

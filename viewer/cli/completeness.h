@@ -26,6 +26,10 @@ std::string MissingInWords(const Missing& row, const Process* process);
 // The rows of the trace's completeness statement, the worst first.
 std::vector<const Missing*> MissingBySeverity(const Trace& trace);
 
+// The parts of the file that could not be read, as far as they have been tried: "412 events unreadable at 8.1-8.3 s
+// (block 7 at byte 4096: …)". Where a cut file ends is not among them.
+std::vector<std::string> DamageInWords(const TraceFileReader& file);
+
 // What became of the file itself: "make-1 was cut off at +31.2 s (recorder killed); 3 connections have no end.",
 // "412 events unreadable at 8.1-8.3 s", "make-1 is being recorded". Empty for a whole file.
 std::vector<std::string> FileInWords(const Trace& trace, std::string_view name, std::string_view path);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viewer/cli/event_counts.h"
 
+#include <utility>
+
 #include "base/status_macros.h"
 #include "proto/event_view.h"
 #include "proto/trace_file_reader.h"
+#include "viewer/cli/completeness.h"
 
 namespace socktale {
 namespace {
@@ -45,13 +48,18 @@ absl::StatusOr<EventCounts> CountEventsOf(const std::string& path) {
   ASSIGN_OR_RETURN(TraceFileReader file, TraceFileReader::Open(path));
   EventCounts counts;
   for (size_t position = 0; position < file.blocks().size(); ++position) {
-    absl::Status status;
-    const bool events = file.blocks()[position].kind() == BLOCK_KIND_EVENTS;
-    absl::StatusOr<absl::string_view> payload = file.ReadBlock(position);
-    status = payload.status();
-    if (status.ok() && events) status = CountBlock(*payload, counts);
-    if (!status.ok()) counts.unreadable.emplace_back(status.message());
+    const absl::StatusOr<absl::string_view> payload = file.ReadBlock(position);
+    if (!payload.ok()) {
+      // What is damaged is listed by the reader; anything else ends the count.
+      if (!absl::IsDataLoss(payload.status())) return payload.status();
+      continue;
+    }
+    if (file.blocks()[position].kind() != BLOCK_KIND_EVENTS) continue;
+    if (const absl::Status status = CountBlock(*payload, counts); !status.ok()) {
+      counts.unreadable.emplace_back(status.message());
+    }
   }
+  for (std::string& line : DamageInWords(file)) counts.unreadable.push_back(std::move(line));
   return counts;
 }
 

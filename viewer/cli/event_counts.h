@@ -26,7 +26,7 @@ struct EventCounts {
   uint64_t events = 0;
   uint64_t moved_bytes = 0;             // sent and received
   uint64_t kept_bytes = 0;              // of these, bytes that the trace holds
-  std::vector<std::string> unreadable;  // blocks, each with place and reason
+  std::vector<std::string> unreadable;  // parts of the file, each with place and reason
 };
 
 // kNotFound and the like when the file cannot be opened; damage inside it is told in `unreadable`.

@@ -160,7 +160,7 @@ void PrintStatement(const std::vector<std::string>& file, const EventCounts& cou
   output.Line(output.Paint(Style::kTitle, "What is missing"));
   for (const std::string& line : file) output.Line(absl::StrCat("  ", output.Paint(Style::kWarning, line)));
   for (const std::string& line : counts.unreadable) {
-    output.Line(absl::StrCat("  ", output.Paint(Style::kError, absl::StrCat("unreadable: ", line))));
+    output.Line(absl::StrCat("  ", output.Paint(Style::kError, line)));
   }
   const std::vector<const Missing*> rows = MissingBySeverity(trace);
   for (const Missing* row : rows) {
@@ -249,8 +249,13 @@ void PrintJson(const NamedTrace& named, const std::vector<std::string>& file, co
 }  // namespace
 
 absl::Status PrintInfo(const NamedTrace& named, const CommonOptions& common, Output& output, bool& complete) {
-  ASSIGN_OR_RETURN(const EventCounts counts, CountEventsOf(named.path));
+  ASSIGN_OR_RETURN(EventCounts counts, CountEventsOf(named.path));
   const std::vector<std::string> file = FileInWords(named.trace, named.name, named.path);
+  // Damage that opening the trace met already is told once.
+  for (const std::string& line : file) {
+    counts.unreadable.erase(std::remove(counts.unreadable.begin(), counts.unreadable.end(), line),
+                            counts.unreadable.end());
+  }
   complete = file.empty() && counts.unreadable.empty() && named.trace.tables().missing().empty();
   if (common.json) {
     PrintJson(named, file, counts, output);

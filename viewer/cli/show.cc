@@ -9,6 +9,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
@@ -178,10 +179,14 @@ int RunShow(const ShowOptions& options, const CommonOptions& common) {
   absl::StatusOr<NamedTrace> opened = OpenNamedTrace(common.trace);
   if (!opened.ok()) return Trouble(opened.status());
   for (const std::string& line : WhatIsMissing(opened->trace, opened->name, opened->path)) Remark(common, line);
+  const std::vector<std::string> known_damage = DamageInWords(opened->trace.file());
   absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common, !options.live);
   if (!output.ok()) return Trouble(output.status());
   const absl::Status printed = Print(opened->trace, opened->path, options, common, **output);
   const absl::Status closed = (*output)->Close();
+  for (const std::string& line : DamageInWords(opened->trace.file())) {  // met while reading
+    if (std::find(known_damage.begin(), known_damage.end(), line) == known_damage.end()) Remark(common, line);
+  }
   if (!printed.ok()) return Trouble(printed);
   if (!closed.ok()) return Trouble(closed);
   return kExitDone;
