@@ -9,7 +9,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -23,8 +22,6 @@ namespace socktale {
 namespace {
 
 constexpr int kScriptLevels = 4;  // the kernel follows five files: four scripts and a program
-constexpr size_t kHeadBytes =
-    1024;  // ELF header and program headers of what linkers make; the kernel takes 256 of a #! line
 constexpr size_t kLoaderNameBytes = 256;
 constexpr long kFaccessat2 = 439;  // since Linux 5.8; on every machine the same
 
@@ -110,8 +107,8 @@ char* ScriptInterpreter(char* line, size_t size) {
 
 }  // namespace
 
-ExecTarget InspectTarget(int directory, const char* path) {
-  char head[kHeadBytes];
+ExecTarget InspectTarget(int directory, const char* path, InspectScratch& scratch) {
+  char* const head = scratch.head;
   for (int level = 0; level <= kScriptLevels; ++level) {
     struct stat status;
     if (RawSyscall(__NR_newfstatat, directory, RawPointer(path), RawPointer(&status), 0) < 0 ||
@@ -120,7 +117,7 @@ ExecTarget InspectTarget(int directory, const char* path) {
     }
     const File file(directory, path);
     if (file.fd < 0) return ExecTarget::kLoadable;
-    const long size = file.Read(head, sizeof head, 0);
+    const long size = file.Read(head, sizeof scratch.head, 0);
     if (size < 4) return ExecTarget::kLoadable;
     if (memcmp(head, ELFMAG, SELFMAG) == 0) {
       const ExecTarget target =
@@ -135,8 +132,8 @@ ExecTarget InspectTarget(int directory, const char* path) {
   return ExecTarget::kLoadable;  // ELOOP
 }
 
-ExecTarget InspectTargetOnPath(const char* name) {
-  if (*name == '\0' || strchr(name, '/') != nullptr) return InspectTarget(AT_FDCWD, name);
+ExecTarget InspectTargetOnPath(const char* name, InspectScratch& scratch) {
+  if (*name == '\0' || strchr(name, '/') != nullptr) return InspectTarget(AT_FDCWD, name, scratch);
   const char* search = "/bin:/usr/bin";  // what execvp takes when PATH is not set
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     if (strncmp(*entry, "PATH=", 5) == 0) {
@@ -148,8 +145,8 @@ ExecTarget InspectTargetOnPath(const char* name) {
   for (const char* begin = search;;) {
     const char* const end = strchrnul(begin, ':');
     const size_t length = static_cast<size_t>(end - begin);
-    char candidate[PATH_MAX];
-    if (length + 1 + name_length < sizeof candidate) {
+    char* const candidate = scratch.candidate;
+    if (length + 1 + name_length < sizeof scratch.candidate) {
       memcpy(candidate, begin, length);  // an empty directory is the current one: "/name" must not come of it
       size_t at = length;
       if (length > 0) candidate[at++] = '/';
@@ -157,7 +154,7 @@ ExecTarget InspectTargetOnPath(const char* name) {
       struct stat status;
       if (RawSyscall(__NR_stat, RawPointer(candidate), RawPointer(&status)) == 0 && S_ISREG(status.st_mode) &&
           (status.st_mode & 0111) != 0) {
-        return InspectTarget(AT_FDCWD, candidate);
+        return InspectTarget(AT_FDCWD, candidate, scratch);
       }
     }
     if (*end == '\0') return ExecTarget::kLoadable;  // found nowhere: the call will fail

@@ -6,6 +6,8 @@
 #ifndef SOCKTALE_PRELOAD_HOOKS_EXEC_TARGET_H_
 #define SOCKTALE_PRELOAD_HOOKS_EXEC_TARGET_H_
 
+#include <limits.h>
+
 namespace socktale {
 
 enum class ExecTarget {
@@ -15,12 +17,19 @@ enum class ExecTarget {
   kHostile,  // another class or machine, or another libc's loader: the shim's name must not reach its loader
 };
 
+// Memory that does not have to be on the caller's stack, which may be a small one. Holds nothing between calls.
+struct InspectScratch {
+  char head[1024];           // of the file: ELF header and program headers of what linkers make; the kernel takes 256
+                             // of a #! line
+  char candidate[PATH_MAX];  // on PATH
+};
+
 // The program that execve(path) would start, through up to four levels of `#!`.
-// directory: as for openat(); path: readable, NUL-terminated, as given to the call.
-ExecTarget InspectTarget(int directory, const char* path);
+// directory: as for openat(); path: readable, NUL-terminated, as given to the call; scratch: to work in.
+ExecTarget InspectTarget(int directory, const char* path, InspectScratch& scratch);
 
 // As execvp(name) would find it: along PATH of this process's environment if name has no slash.
-ExecTarget InspectTargetOnPath(const char* name);
+ExecTarget InspectTargetOnPath(const char* name, InspectScratch& scratch);
 
 // Whether this process may read `path`, as its effective user. Being out of descriptors does not make it unreadable.
 bool FileIsReadable(const char* path);

@@ -34,44 +34,52 @@ void Unmap(const Mapping& mapping) {
   if (mapping.address != nullptr) RawSyscall(__NR_munmap, RawPointer(mapping.address), static_cast<long>(mapping.size));
 }
 
-// The environment for the new program, in memory that lives as long as this object: its own, or mapped for large ones.
-class PreparedEnvironment {
+// Memory for one exec or spawn: for looking at the program, then for its environment. Mapped, for an alternate signal
+// stack may be as small as 2 KiB. Lives until Release(), or until the exec succeeds.
+class Scratch {
  public:
-  PreparedEnvironment(char* const* envp, ExecTarget target)
-      : child_(envp, ShimPreload(), AttachEntry(), InReach(target)), envp_(envp) {
-    const size_t need = child_.need();
-    if (need == 0) return;
-    void* memory = own_;
-    if (need > sizeof own_) {
-      const long mapped =
-          RawSyscall(__NR_mmap, 0, static_cast<long>(need), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (mapped < 0) return;  // no memory: the program's own environment, which mostly has the shim in it anyway
-      memory = reinterpret_cast<void*>(mapped);
-      mapping_ = {memory, need};
-      if (VforkChildPid() != 0) left_by_vfork_child = mapping_;
-    }
-    envp_ = child_.Build(memory);
+  // At least `size` bytes, in place of what was there; null when there are none to have.
+  void* Get(size_t size) {
+    if (size <= mapping_.size) return mapping_.address;
+    Release();
+    const long mapped =
+        RawSyscall(__NR_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped < 0 && mapped > -4096) return nullptr;
+    mapping_ = {reinterpret_cast<void*>(mapped), size};
+    if (VforkChildPid() != 0) left_by_vfork_child = mapping_;
+    return mapping_.address;
   }
 
-  // After a call that came back.
   void Release() {
+    if (mapping_.address == nullptr) return;
     Unmap(mapping_);
     if (mapping_.address == left_by_vfork_child.address) left_by_vfork_child = {nullptr, 0};
+    mapping_ = {nullptr, 0};
   }
-
-  char* const* envp() const { return envp_; }
 
  private:
-  // Where the shim cannot be read (after a chroot, as another user) ld.so would complain on the program's stderr.
-  static ExecTarget InReach(ExecTarget target) {
-    return target == ExecTarget::kLoadable && !FileIsReadable(ShimPreload()) ? ExecTarget::kHostile : target;
-  }
-
-  const ChildEnvironment child_;
-  char* const* envp_;
   Mapping mapping_ = {nullptr, 0};
-  alignas(char*) char own_[8192];
 };
+
+// Where the shim cannot be read (after a chroot, as another user) ld.so would complain on the program's stderr.
+ExecTarget InReach(ExecTarget target) {
+  return target == ExecTarget::kLoadable && !FileIsReadable(ShimPreload()) ? ExecTarget::kHostile : target;
+}
+
+// The environment for the new program; the given one when it needs no change, or when there is no memory: that one
+// mostly has the shim in it anyway. inspect: (InspectScratch&) -> ExecTarget.
+template <typename Inspect>
+char* const* PrepareEnvironment(char* const* envp, bool usable, Inspect inspect, Scratch& scratch) {
+  constexpr size_t kUsualBytes = 16 << 10;
+  static_assert(sizeof(InspectScratch) <= kUsualBytes);
+  void* const memory = usable ? scratch.Get(kUsualBytes) : nullptr;
+  if (memory == nullptr) return envp;
+  const ExecTarget target = InReach(inspect(*static_cast<InspectScratch*>(memory)));
+  const ChildEnvironment child(envp, ShimPreload(), AttachEntry(), target);
+  if (child.need() == 0) return envp;
+  void* const room = scratch.Get(child.need());
+  return room == nullptr ? envp : child.Build(room);
+}
 
 // ---- The program and its arguments --------------------------------------------------------------------------------
 
@@ -138,31 +146,34 @@ void RecordFailedExec(const CallScope& call, int result, const Command& command,
   event.Commit();
 }
 
-// Does one exec. inspect: () -> ExecTarget, asked only when there is a session. real_exec: (call, envp) -> int, the
-// program's call with another environment. flags: execveat's.
+// Does one exec. inspect: (InspectScratch&) -> ExecTarget, asked only when there is a session. real_exec: (call, envp)
+// -> int, the program's call with another environment. flags: execveat's.
 template <typename Inspect, typename RealExec>
 int Execute(CallScope call, const char* path, char* const* argv, char* const* envp, int flags, Inspect inspect,
             RealExec real_exec) {
   if (*AttachEntry() == '\0') return real_exec(call, envp);
   const Command command(path, argv);
   if (call.recording()) RecordExecuting(call, command, flags);
-  PreparedEnvironment environment(envp, command.usable ? inspect() : ExecTarget::kDeaf);
+  Scratch scratch;
+  envp = PrepareEnvironment(envp, command.usable, inspect, scratch);
   if (call.recording() && VforkChildPid() == 0) SealThreadChunks();
-  const int result = real_exec(call, environment.envp());
-  environment.Release();
+  const int result = real_exec(call, envp);
+  scratch.Release();
   if (call.recording()) RecordFailedExec(call, result, command, flags);
   return result;
 }
 
 int ExecutePath(const char* path, char* const* argv, char* const* envp) {
   return Execute(
-      CallScope(Hook::execve), path, argv, envp, 0, [&] { return InspectTarget(AT_FDCWD, path); },
+      CallScope(Hook::execve), path, argv, envp, 0,
+      [&](InspectScratch& room) { return InspectTarget(AT_FDCWD, path, room); },
       [&](CallScope& call, char* const* new_envp) { return call.Real(real.execve, path, argv, new_envp); });
 }
 
 int ExecuteOnPath(const char* name, char* const* argv, char* const* envp) {
   return Execute(
-      CallScope(Hook::execvpe), name, argv, envp, 0, [&] { return InspectTargetOnPath(name); },
+      CallScope(Hook::execvpe), name, argv, envp, 0,
+      [&](InspectScratch& room) { return InspectTargetOnPath(name, room); },
       [&](CallScope& call, char* const* new_envp) { return call.Real(real.execvpe, name, argv, new_envp); });
 }
 
@@ -210,11 +221,12 @@ int Spawn(CallScope call, pid_t* pid, const char* path, char* const* argv, char*
           RealSpawn real_spawn) {
   if (*AttachEntry() == '\0') return real_spawn(call, pid, envp);
   const Command command(path, argv);
-  PreparedEnvironment environment(envp, command.usable ? inspect() : ExecTarget::kDeaf);
+  Scratch scratch;
+  envp = PrepareEnvironment(envp, command.usable, inspect, scratch);
   pid_t own_pid = 0;
   if (pid == nullptr) pid = &own_pid;
-  const int result = real_spawn(call, pid, environment.envp());
-  environment.Release();
+  const int result = real_spawn(call, pid, envp);
+  scratch.Release();
   if (!call.recording()) return result;
 
   EventHead head = call.Head(result);
@@ -347,13 +359,15 @@ INTERPOSE int execle(const char* path, const char* first, ...) noexcept {
 INTERPOSE int fexecve(int fd, char* const argv[], char* const envp[]) noexcept {
   const DescriptorPath path(fd);
   return Execute(
-      CallScope(Hook::fexecve, fd), path.text, argv, envp, 0, [&] { return InspectTarget(AT_FDCWD, path.text); },
+      CallScope(Hook::fexecve, fd), path.text, argv, envp, 0,
+      [&](InspectScratch& room) { return InspectTarget(AT_FDCWD, path.text, room); },
       [&](CallScope& call, char* const* new_envp) { return call.Real(real.fexecve, fd, argv, new_envp); });
 }
 
 INTERPOSE int execveat(int directory, const char* path, char* const argv[], char* const envp[], int flags) noexcept {
   return Execute(
-      CallScope(Hook::execveat), path, argv, envp, flags, [&] { return InspectTarget(directory, path); },
+      CallScope(Hook::execveat), path, argv, envp, flags,
+      [&](InspectScratch& room) { return InspectTarget(directory, path, room); },
       [&](CallScope& call, char* const* new_envp) {
         return call.Real(real.execveat, directory, path, argv, new_envp, flags);
       });
@@ -363,7 +377,8 @@ INTERPOSE int posix_spawn(pid_t* __restrict pid, const char* __restrict path,
                           const posix_spawn_file_actions_t* __restrict actions,
                           const posix_spawnattr_t* __restrict attributes, char* const argv[], char* const envp[]) {
   return Spawn(
-      CallScope(Hook::posix_spawn), pid, path, argv, envp, [&] { return InspectTarget(AT_FDCWD, path); },
+      CallScope(Hook::posix_spawn), pid, path, argv, envp,
+      [&](InspectScratch& room) { return InspectTarget(AT_FDCWD, path, room); },
       [&](CallScope& call, pid_t* new_pid, char* const* new_envp) {
         return call.Real(real.posix_spawn, new_pid, path, actions, attributes, argv, new_envp);
       });
@@ -373,7 +388,8 @@ INTERPOSE int posix_spawnp(pid_t* __restrict pid, const char* __restrict name,
                            const posix_spawn_file_actions_t* __restrict actions,
                            const posix_spawnattr_t* __restrict attributes, char* const argv[], char* const envp[]) {
   return Spawn(
-      CallScope(Hook::posix_spawnp), pid, name, argv, envp, [&] { return InspectTargetOnPath(name); },
+      CallScope(Hook::posix_spawnp), pid, name, argv, envp,
+      [&](InspectScratch& room) { return InspectTargetOnPath(name, room); },
       [&](CallScope& call, pid_t* new_pid, char* const* new_envp) {
         return call.Real(real.posix_spawnp, new_pid, name, actions, attributes, argv, new_envp);
       });

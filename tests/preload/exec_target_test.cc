@@ -53,7 +53,14 @@ class ExecTargetTest : public testing::Test {
     return bytes + loader + '\0';
   }
 
-  static ExecTarget Inspect(const std::string& path) { return InspectTarget(AT_FDCWD, path.c_str()); }
+  static ExecTarget Inspect(const std::string& path) {
+    InspectScratch scratch;
+    return InspectTarget(AT_FDCWD, path.c_str(), scratch);
+  }
+  static ExecTarget InspectOnPath(const std::string& name) {
+    InspectScratch scratch;
+    return InspectTargetOnPath(name.c_str(), scratch);
+  }
 
   std::string folder_;
 };
@@ -117,10 +124,10 @@ TEST_F(ExecTargetTest, SearchesPathAsExecvpDoes) {
   Write("later/program", Elf("/lib/ld-musl-x86_64.so.1"));
   const std::string before = getenv("PATH");
   ASSERT_EQ(setenv("PATH", ("/nowhere:" + folder_ + ":" + folder_ + "/later").c_str(), 1), 0);
-  EXPECT_EQ(InspectTargetOnPath("program"), ExecTarget::kHostile);
-  EXPECT_EQ(InspectTargetOnPath("nothing"), ExecTarget::kLoadable);
-  EXPECT_EQ(InspectTargetOnPath(""), ExecTarget::kLoadable);
-  EXPECT_EQ(InspectTargetOnPath((folder_ + "/later/program").c_str()), ExecTarget::kHostile);
+  EXPECT_EQ(InspectOnPath("program"), ExecTarget::kHostile);
+  EXPECT_EQ(InspectOnPath("nothing"), ExecTarget::kLoadable);
+  EXPECT_EQ(InspectOnPath(""), ExecTarget::kLoadable);
+  EXPECT_EQ(InspectOnPath(folder_ + "/later/program"), ExecTarget::kHostile);
   ASSERT_EQ(setenv("PATH", before.c_str(), 1), 0);
 }
 
