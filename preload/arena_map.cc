@@ -37,7 +37,10 @@ constinit std::atomic<uint64_t> touched[abi::kMaxSegments][kWordsPerSegment];
 
 // Most touched chunks of one class to look at before an untouched one is taken: a process that holds thousands must
 // not walk them all for every chunk.
-constexpr uint32_t kMostTouchedTried = 256;
+constexpr uint32_t kMostTouchedTried = 128;
+constexpr uint32_t kLowestTried = 4;
+// Per class, the touched chunk that was taken last when the lowest were not free. A hint.
+constinit std::atomic<uint32_t> taken_last[abi::kSizeClasses];
 
 constexpr uint64_t kWaitNs = 100'000'000;        // one wait for room; then the collector is looked after
 constexpr uint64_t kPatienceNs = 2'000'000'000;  // a collector whose heart stands still this long is not waited for
@@ -116,6 +119,7 @@ uint32_t Segments() {
 // One search for a chunk.
 struct Search {
   static constexpr uint32_t kNone = ~uint32_t{0};
+  const uint32_t claimed;       // the state of a chunk that we claim
   uint32_t unmappable = kNone;  // the last window that could not be mapped; it holds free chunks, or headers
 
   // Null, without asking the kernel again and again, for the window that just failed.
@@ -140,7 +144,7 @@ bool Claim(uint32_t number, bool is_touched, Search& search, Chunk& chunk) {
   uint8_t* const window = search.Map(segment * kWindowsPerSegment + static_cast<uint32_t>(offset / kWindowBytes));
   if (window == nullptr) return false;
   // Acquire: the collector's reading of the chunk's last content is over.
-  if (!chunk_header->state.compare_exchange_strong(state, abi::kChunkClaimed, std::memory_order_acquire,
+  if (!chunk_header->state.compare_exchange_strong(state, search.claimed, std::memory_order_acquire,
                                                    std::memory_order_relaxed)) {
     return false;
   }
@@ -153,20 +157,41 @@ bool Claim(uint32_t number, bool is_touched, Search& search, Chunk& chunk) {
   return true;
 }
 
-bool TakeTouched(uint32_t size_class, uint32_t segments, Search& search, Chunk& chunk) {
+// Tries the touched chunks of a class from `from` on, a number of one of them (segment * kChunksPerSegment + index), at
+// most `most` of them. Leaves in `from` where it ended.
+bool TakeTouchedFrom(uint32_t size_class, uint32_t segments, uint32_t most, Search& search, uint32_t& from,
+                     Chunk& chunk) {
   const uint32_t first_word = FirstOfClass(size_class) / 64;
-  uint32_t tried = 0;
-  for (uint32_t segment = 0; segment < segments; ++segment) {
-    for (uint32_t word = first_word; word < first_word + abi::kChunkCount[size_class] / 64; ++word) {
-      uint64_t bits = touched[segment][word].load(std::memory_order_relaxed);
-      for (; bits != 0; bits &= bits - 1) {
-        const uint32_t index = word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
-        if (Claim(segment * abi::kChunksPerSegment + index, true, search, chunk)) return true;
-        if (++tried == kMostTouchedTried) return false;
-      }
+  const uint32_t words = abi::kChunkCount[size_class] / 64;
+  uint32_t nth = from / abi::kChunksPerSegment * words + (from % abi::kChunksPerSegment / 64 - first_word);
+  uint64_t mask = ~uint64_t{0} << from % 64;
+  for (; nth < segments * words; ++nth, mask = ~uint64_t{0}) {
+    const uint32_t segment = nth / words;
+    const uint32_t word = first_word + nth % words;
+    uint64_t bits = touched[segment][word].load(std::memory_order_relaxed) & mask;
+    for (; bits != 0; bits &= bits - 1) {
+      if (most-- == 0) return false;
+      const uint32_t index = word * 64 + static_cast<uint32_t>(__builtin_ctzll(bits));
+      from = segment * abi::kChunksPerSegment + index;
+      if (Claim(from, true, search, chunk)) return true;
     }
   }
   return false;
+}
+
+bool TakeTouched(uint32_t size_class, uint32_t segments, Search& search, Chunk& chunk) {
+  // The lowest ones, so that a process in no hurry stays on few pages; then those after the one taken last, for the
+  // lowest ones of a process in a hurry are still full, and walking past them costs a cache miss each.
+  uint32_t at = FirstOfClass(size_class);
+  if (TakeTouchedFrom(size_class, segments, kLowestTried, search, at, chunk)) return true;
+  uint32_t next = taken_last[size_class].load(std::memory_order_relaxed);
+  if (next < at) next = at;
+  if (!TakeTouchedFrom(size_class, segments, kMostTouchedTried, search, next, chunk)) {
+    next = at;  // once around
+    if (!TakeTouchedFrom(size_class, segments, kMostTouchedTried, search, next, chunk)) return false;
+  }
+  taken_last[size_class].store(next, std::memory_order_relaxed);
+  return true;
 }
 
 bool TakeUntouched(uint32_t size_class, uint32_t segments, uint32_t start, Search& search, Chunk& chunk) {
@@ -248,7 +273,7 @@ abi::ChunkHeader* HeaderOf(uint32_t number) {
   return reinterpret_cast<abi::ChunkHeader*>(window) + number % abi::kChunksPerSegment;
 }
 
-Taken Take(uint32_t size_class, size_t least, uint32_t start, Chunk& chunk) {
+Taken Take(uint32_t size_class, size_t least, uint32_t slot, Chunk& chunk) {
   uint64_t heartbeat = 0;
   uint64_t heard_ns = 0;  // when the heart was last seen to move; 0: not waited yet
   uint32_t last_room = 0;
@@ -256,8 +281,8 @@ Taken Take(uint32_t size_class, size_t least, uint32_t start, Chunk& chunk) {
   for (;;) {
     if (FollowCollector()) return Taken::kQuiet;
     const uint32_t room = header->room_futex.load(std::memory_order_acquire);  // before looking: no wake is missed
-    Search search;
-    if (TryTake(size_class, least, start, search, chunk)) {
+    Search search = {abi::ClaimedBy(slot)};
+    if (TryTake(size_class, least, slot, search, chunk)) {
       if (header->chunks_taken.fetch_add(1, std::memory_order_relaxed) % kChunksPerWake == 0) WakeCollector();
       return Taken::kYes;
     }

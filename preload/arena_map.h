@@ -38,11 +38,11 @@ enum class Taken {
   kQuiet,  // the collector is done or gone: process_mode has been changed, nothing more to record
 };
 
-// Takes a free chunk and marks it Claimed: of `size_class` if there is one, else of another that holds `least` bytes.
-// Chunks that this process touched before come first, then the lowest numbers from `start` on; a chunk touched for the
-// first time is populated. Without room: waits for the collector while that lives, moves and makes room, unless
-// --on-full drop; does not wait when free chunks cannot be mapped here.
-Taken Take(uint32_t size_class, size_t least, uint32_t start, Chunk& chunk);
+// Takes a free chunk and marks it ClaimedBy(slot): of `size_class` if there is one, else of another that holds `least`
+// bytes. Chunks that this process touched before come first, then the lowest numbers from `slot` on, this process's; a
+// chunk touched for the first time is populated. Without room: waits for the collector while that lives, moves and
+// makes room, unless --on-full drop; does not wait when free chunks cannot be mapped here.
+Taken Take(uint32_t size_class, size_t least, uint32_t slot, Chunk& chunk);
 
 // The chunk's header, mapped if need be; null when that fails.
 abi::ChunkHeader* HeaderOf(uint32_t number);

@@ -111,13 +111,17 @@ static_assert(kHeaderBytes % 4096 == 0);
 
 enum ChunkState : uint32_t {
   kChunkFree = 0,
-  kChunkClaimed = 1,  // a writer is filling the fields below; the reader leaves it alone
+  kChunkClaimed = 1,  // withheld, or (ClaimedBy) a writer is filling the fields below; the reader leaves it alone
   kChunkOpen = 2,     // fields are valid; `committed` grows
   kChunkSealed = 3,   // `committed` is final; the reader frees it once drained
 };
 
-// One chunk. `state` is claimed by CAS Free → Claimed and stored with release from then on; `committed` is the one
-// store that publishes events (release; pairs with the reader's acquire). Only the reader stores kChunkFree.
+// The state of a chunk claimed by the writers of a process slot: by it the collector finds, before it frees the slot,
+// chunks whose writer was killed before they were Open, and frees them (CAS). Compare states with the three others.
+constexpr uint32_t ClaimedBy(uint32_t slot) { return kChunkClaimed | (slot + 1) << 8; }
+
+// One chunk. `state` is claimed by CAS Free → ClaimedBy(slot) and stored with release from then on; `committed` is the
+// one store that publishes events (release; pairs with the reader's acquire). Only the reader stores kChunkFree.
 struct ChunkHeader {
   std::atomic<uint32_t> state;      // ChunkState
   std::atomic<uint32_t> committed;  // bytes of whole events from the chunk's start
