@@ -39,13 +39,13 @@ int RunHelp(const HelpOptions& options, const CommonOptions&) {
 }
 
 std::string Overview() {
-  return R"(socktale records what a program does with its sockets and tells it as conversations.
+  return R"(socktale records what a program does with its sockets, and tells the story.
 
-  socktale run curl http://localhost:8080/   record a program and all that it starts
-  socktale conns                             list the connections it made
-  socktale follow 1                          read the first one: both ends, pauses in words
+  socktale run curl localhost:8080   record a program and all that it starts
+  socktale conns                     list the connections it made
+  socktale follow 1                  read the first: who said what, who waited
 
-record  run       run a program and record it       (socktale -- CMD is the same)
+record  run       run a program and record it      (socktale -- CMD is the same)
         collect   gather several programs, started elsewhere, in one trace
         env       settings that make such a program record
 look    conns     connections: who with whom, how much, how long, how it ended
@@ -59,7 +59,7 @@ help    doctor    can this program be recorded, and if not, why
         version   what is installed
         help      help COMMAND, or COMMAND -h for one screen
 
-Commands look at the latest trace unless told otherwise (-t TRACE). No root needed.
+Commands look at the latest trace, or the one named by -t. No root needed.
 )";
 }
 
