@@ -25,6 +25,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "proto/trace.pb.h"
 #include "proto/trace_file_format.h"
+#include "viewer/cli/common.h"
 
 namespace socktale {
 namespace {
@@ -216,35 +217,12 @@ std::string FindFile(const std::string& path) {
   return "";
 }
 
-// Edits that turn one word into the other.
-size_t Distance(absl::string_view a, absl::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
 absl::Status NoSuchTrace(const std::string& argument, const std::vector<LibraryEntry>& entries) {
-  const LibraryEntry* nearest = nullptr;
-  size_t best = 3;  // further away is no misspelling
-  for (const LibraryEntry& entry : entries) {
-    const size_t distance = Distance(argument, entry.name);
-    if (distance < best) {
-      best = distance;
-      nearest = &entry;
-    }
-  }
-  return absl::NotFoundError(nearest != nullptr
-                                 ? absl::StrCat(argument, ": no such trace. Did you mean ", nearest->name, "?")
-                                 : absl::StrCat(argument, ": no such trace; socktale ls lists them"));
+  std::vector<std::string> names;
+  for (const LibraryEntry& entry : entries) names.push_back(entry.name);
+  const std::string nearest = NearestWord(argument, names);
+  return absl::NotFoundError(nearest.empty() ? absl::StrCat(argument, ": no such trace; socktale ls lists them")
+                                             : absl::StrCat(argument, ": no such trace. Did you mean ", nearest, "?"));
 }
 
 }  // namespace

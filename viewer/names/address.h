@@ -20,7 +20,8 @@ namespace socktale {
 absl::StatusOr<std::string> FormatAddress(absl::string_view sockaddr_bytes);
 
 // As FormatAddress, in the words of a reader: "localhost:8080" for 127.0.0.1 and ::1 (127.0.0.53 and its like are told
-// apart, so they stay), "*:8080" for "every address", an IPv4-mapped IPv6 address as the IPv4 address that it is. What cannot be read is "?".
+// apart, so they stay), "*:8080" for "every address", an IPv4-mapped IPv6 address as the IPv4 address that it is. What
+// cannot be read is "?".
 std::string DescribeAddress(absl::string_view sockaddr_bytes);
 
 }  // namespace socktale
