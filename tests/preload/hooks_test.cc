@@ -51,7 +51,10 @@ TEST_P(WorkloadTest, BehavesUnderTheShimAsWithoutIt) {
   EXPECT_EQ(run.exit_status, 0) << "signal " << run.signal;
   EXPECT_EQ(run.output, "");
   EXPECT_EQ(run.damage, "");
-  EXPECT_EQ(run.drops, 0u);
+  // (A child forked by a handler amid the writing of an event is not recorded; SignalsTest counts what it drops.)
+  if (!GetParam().starts_with("signals")) {
+    EXPECT_EQ(run.drops, 0u);
+  }
   EXPECT_THAT(run.Of(CALL_ATTACHED), Not(IsEmpty()));
 }
 
