@@ -225,26 +225,24 @@ uint32_t ArenaReader::Validate(absl::string_view bytes, const Chunk& chunk, uint
   return static_cast<uint32_t>(good);
 }
 
-bool ArenaReader::FreeIfDone(uint32_t number, Chunk& chunk) {
-  if (!chunk.done || chunk.written < chunk.taken) return false;
+void ArenaReader::FreeIfDone(uint32_t number, Chunk& chunk) {
+  if (!chunk.done || chunk.written < chunk.taken) return;
   header(chunk).in_call.store(0, std::memory_order_relaxed);
   header(chunk).state.store(abi::kChunkFree, std::memory_order_release);
   --in_use_[abi::ClassOfChunk(chunk.index)];
   chunks_.erase(number);
-  return true;
+  ++freed_;
 }
 
-uint32_t ArenaReader::Written(const std::vector<Taken>& taken) {
-  uint32_t freed = 0;
+void ArenaReader::Written(const std::vector<Taken>& taken) {
   for (const Taken& part : taken) {
     const auto found = chunks_.find(part.chunk);
     if (found == chunks_.end()) continue;
     Chunk& chunk = *found->second;
     chunk.written = std::max(chunk.written, part.end);
     header(chunk).drained.store(chunk.written, std::memory_order_release);
-    freed += FreeIfDone(part.chunk, chunk);
+    FreeIfDone(part.chunk, chunk);
   }
-  return freed;
 }
 
 void ArenaReader::EndImage(uint32_t image) {

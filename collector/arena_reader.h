@@ -95,8 +95,10 @@ class ArenaReader {
                 absl::flat_hash_set<uint32_t>& images, std::vector<Taken>& taken);
 
   // The bytes of `taken` stand in the file: frees the chunks that are sealed and wholly written.
-  // Returns how many were freed.
-  uint32_t Written(const std::vector<Taken>& taken);
+  void Written(const std::vector<Taken>& taken);
+
+  // Chunks given back so far.
+  uint64_t chunks_freed() const { return freed_; }
 
   // The image's process is gone, or it executed another program: its chunks grow no more, whatever their state says.
   void EndImage(uint32_t image);
@@ -147,7 +149,7 @@ class ArenaReader {
   void TakeChunk(uint32_t number, Chunk& chunk, std::string& out, uint64_t now_ns, RunTotals& totals,
                  absl::flat_hash_set<uint32_t>& images, std::vector<Taken>& taken);
   uint32_t Validate(absl::string_view bytes, const Chunk& chunk, uint64_t now_ns, RunTotals& totals);
-  bool FreeIfDone(uint32_t number, Chunk& chunk);
+  void FreeIfDone(uint32_t number, Chunk& chunk);
   uint64_t SinceStart(uint64_t clock_ns) const { return clock_ns < arena_.base_ns() ? 0 : clock_ns - arena_.base_ns(); }
   abi::ChunkHeader& header(const Chunk& chunk) const { return arena_.chunk(chunk.segment, chunk.index); }
 
@@ -160,6 +162,7 @@ class ArenaReader {
   std::vector<WriterKey> pass_;            // writers that the pass has yet to visit
   uint32_t seen_taken_ = 0;                // ArenaHeader::chunks_taken at the last Look
   uint32_t in_use_[abi::kSizeClasses] = {};
+  uint64_t freed_ = 0;
   uint64_t malformed_ = 0;
   EventView event_;
 };

@@ -9,7 +9,6 @@
 namespace socktale {
 
 absl::Status BlockBuilder::Drain(const Options& options, const std::function<void()>& between) {
-  freed_ = 0;
   reader_.BeginPass();
   bool more = true;
   while (more) {
@@ -41,7 +40,7 @@ absl::Status BlockBuilder::WriteBlock(const RunTotals& totals, bool compress) {
     RETURN_IF_ERROR(NextRun(rest, run, found));
     if (found) sink_(run, sequence);
   }
-  freed_ += reader_.Written(taken_);
+  reader_.Written(taken_);
   return absl::OkStatus();
 }
 

@@ -37,9 +37,6 @@ class BlockBuilder {
   // chunks as they are: their bytes can still be salvaged.
   absl::Status Drain(const Options& options, const std::function<void()>& between);
 
-  // Chunks freed by the last Drain.
-  uint32_t freed() const { return freed_; }
-
   // Return time of the latest event written so far, ns since the trace began.
   uint64_t last_ns() const { return last_ns_; }
 
@@ -52,7 +49,6 @@ class BlockBuilder {
   std::string events_;
   absl::flat_hash_set<uint32_t> images_;
   std::vector<ArenaReader::Taken> taken_;
-  uint32_t freed_ = 0;
   uint64_t last_ns_ = 0;
 };
 

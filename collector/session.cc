@@ -184,7 +184,7 @@ class RecordingSession final : public Session {
   uint64_t next_thorough_ns_ = 0;
   uint64_t next_quiet_ns_ = 0;
   uint64_t last_drain_ns_ = 0;
-  uint32_t woken_for_ = 0;  // chunks freed by this drain when writers were last woken
+  uint64_t woken_for_ = 0;  // chunks freed when writers were last woken
   uint64_t next_tables_ns_ = kTablesNs;
   uint64_t tables_event_ = 1;  // next_event when tables were last written
   uint64_t next_growth_ns_ = 0;
@@ -310,9 +310,11 @@ bool RecordingSession::Crowded(uint32_t numerator, uint32_t denominator) const {
   for (uint32_t c = 0; c < abi::kSizeClasses; ++c) {
     if (reader_.chunks_in_use(c) * denominator > arena_.usable_chunks(c) * numerator) return true;
   }
-  return arena_.header().waiters.load(std::memory_order_relaxed) > 0;
+  return false;
 }
 
+// Grows when chunks are short although what was in them is written: many threads hold one each. A backlog is no reason:
+// new memory costs more than waiting for the chunks that are about to come back.
 void RecordingSession::GrowIfCrowded() {
   const uint64_t now = MonotonicNs();
   if (!arena_.may_grow() || now < next_growth_ns_ || !Crowded(3, 4)) return;
@@ -323,7 +325,7 @@ void RecordingSession::GrowIfCrowded() {
 bool RecordingSession::Due(const ArenaReader::Ready& ready, uint64_t now) const {
   if (ready.bytes == 0) return ready.sealed > 0 || !ended_.empty();
   return ready.bytes >= kTakeBytes || !ended_.empty() || now - last_drain_ns_ >= (on_run_ ? kTakeLiveNs : kTakeNs) ||
-         Crowded(1, 2);
+         Crowded(1, 2) || arena_.header().waiters.load(std::memory_order_relaxed) > 0;
 }
 
 // What lies before it is settled: every event with an earlier return (for ends: entry) was in the pass that began at
@@ -339,15 +341,14 @@ uint64_t RecordingSession::Horizon(uint64_t pass_ns) const {
 
 // Writers that found no room look again when chunks were given back, and only then.
 void RecordingSession::WakeIfFreed() {
-  if (builder_.freed() == woken_for_) return;
-  woken_for_ = builder_.freed();
+  if (reader_.chunks_freed() == woken_for_) return;
+  woken_for_ = reader_.chunks_freed();
   arena_.WakeWriters();
 }
 
 // Writes what is committed now.
 absl::Status RecordingSession::Drain(bool everything) {
   const uint64_t pass_ns = Now();
-  woken_for_ = 0;
   const bool behind = reader_.Measure().bytes > kBehindBytes || Crowded(1, 2);
   RETURN_IF_ERROR(
       builder_.Drain({.everything = everything, .compress = options_.compress && !behind, .now_ns = pass_ns}, [this] {
@@ -387,7 +388,7 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
     SettleEnded();
     GrowIfCrowded();
     if (reader_.Measure().bytes >= kTakeBytes) max_wait_ms = 0;
-  } else if (Crowded(3, 4)) {
+  } else {
     GrowIfCrowded();
   }
   if (const absl::Status written = WriteTablesIfDue(); !written.ok()) {

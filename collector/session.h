@@ -81,8 +81,9 @@ class Session {
   // Gives the recording up: no trace, no arena, as if it had never been. For when CMD cannot be started.
   virtual void Discard() = 0;
 
-  // For a recording that goes on in the child of a fork. GoOnElsewhere: before the fork; from then on the shims take the
-  // collector for alive. GoOnInThisProcess: in the child (or here, when the fork failed); they look for this process.
+  // For a recording that goes on in the child of a fork. GoOnElsewhere: before the fork; from then on the shims take
+  // the collector for alive. GoOnInThisProcess: in the child (or here, when the fork failed); they look for this
+  // process.
   virtual void GoOnElsewhere() = 0;
   virtual void GoOnInThisProcess() = 0;
 
