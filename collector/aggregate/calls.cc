@@ -287,9 +287,9 @@ void Machine::Control(const Applied& call) {
 
 void Machine::Wait(const Applied& call) {
   const Record& record = call.record;
-  ProcessState& owner = world_.processes[call.process];
-  world_.threads[call.thread].waited_ns += record.end_ns - record.start_ns;
-  owner.last_wait_ns = record.end_ns;
+  ThreadState& thread = world_.threads[call.thread];
+  thread.waited_ns += record.end_ns - record.start_ns;
+  thread.wait_block = record.block;
   if (record.call == CALL_EPOLL_WAIT || record.call == CALL_EPOLL_PWAIT) {
     const uint32_t object = Use(call, false);
     if (object != 0 && world_.objects[object].kind == DESCRIPTOR_KIND_UNKNOWN) {

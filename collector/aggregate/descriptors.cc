@@ -80,6 +80,7 @@ uint32_t Descriptors::Begin(uint32_t process, int32_t fd, const Beginning& begin
 
   ObjectState& object = world_.objects[beginning.object];
   object.last_life = id;
+  object.shared = object.shared || object.process != process;
   ++object.open_lives;
   ++owner.open_count;
   // Later lives of the number are known already: this one is long over.
@@ -232,6 +233,7 @@ void Descriptors::Repoint(uint32_t id, uint32_t to) {
   object.gone_ns = 0;
   if (life.from == 0 && object.last_life != id) life.from = object.last_life;
   object.last_life = id;
+  object.shared = object.shared || object.process != life.process;
   life.object = to;
   life.kind = object.kind;
 }

@@ -264,6 +264,8 @@ void Flows::Waited(FlowState& flow, bool came, const Applied& call) {
     uint64_t wait_ns = 0;
     if (flow.last_thread == call.thread && record.start_ns > flow.last_use_ns) {
       wait_ns = std::min(thread.waited_ns - flow.last_waited_ns, record.start_ns - flow.last_use_ns);
+      // Who tells this wait later needs the poll as well, which may stand in the block before.
+      if (wait_ns > 0) flow.blocks.Add(thread.wait_block);
     }
     const uint64_t took_ns = record.end_ns - record.start_ns;
     flow.wait_ns += wait_ns + (took_ns > kBlockedNs ? took_ns : 0);
@@ -345,7 +347,11 @@ uint32_t Flows::Transfer(uint32_t object_id, const Applied& call) {
 
   if (object.flow == 0) {
     if (object.listening) return 0;
-    Make(object_id, ROLE_UNKNOWN, call.process, record.fd, object.peer, record.start_ns).inherited = true;
+    // MSG_FASTOPEN connects with the first send; any other was connected where we could not see it.
+    const bool opens = out && !call.event.address.empty();
+    FlowState& unseen = Make(object_id, opens ? ROLE_CLIENT : ROLE_UNKNOWN, call.process, record.fd,
+                             opens ? call.event.address : absl::string_view(object.peer), record.start_ns);
+    unseen.inherited = !opens;
     object.flow = object.last_flow;
   }
   Move(object.flow, out, record.moved, record.kept, call);

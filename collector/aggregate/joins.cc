@@ -58,8 +58,13 @@ class Joiner {
 };
 
 bool Joiner::Worth(const FlowState& flow) const {
-  return IsStreamType(Object(flow).type) || flow.datagrams > 0 || flow.failed || flow.error != 0 ||
-         flow.role == ROLE_PAIR;
+  if (flow.role == ROLE_PAIR) {
+    // A pair that one process keeps to wake itself up is plumbing until something comes across.
+    const FlowState& other = world_.flows[flow.pair];
+    if (flow.received + other.received > 0) return true;
+    return flow.datagrams + other.datagrams > 0 && (Object(flow).shared || Object(other).shared);
+  }
+  return IsStreamType(Object(flow).type) || flow.datagrams > 0 || flow.failed || flow.error != 0;
 }
 
 bool Joiner::SameNetwork(const FlowState& a, const FlowState& b) const {
@@ -88,7 +93,7 @@ void Joiner::Join(uint32_t a, uint32_t b, JoinKind kind) {
 void Joiner::Pairs() {
   for (uint32_t id = 1; id < world_.flows.size(); ++id) {
     const FlowState& flow = world_.flows[id];
-    if (flow.role != ROLE_PAIR || flow.pair <= id) continue;
+    if (flow.role != ROLE_PAIR || flow.pair <= id || !Worth(flow)) continue;
     partner_[id] = flow.pair;
     partner_[flow.pair] = id;
     joined_.push_back({id, flow.pair, JOIN_KIND_PAIR});

@@ -21,7 +21,7 @@ struct Joined {
 };
 
 // Every flow that is worth telling, in exactly one element, in order of start. Left out are datagram sockets' talks in
-// which nothing moved.
+// which nothing moved, and socketpairs within one process over which nothing came.
 std::vector<Joined> JoinFlows(const World& world);
 
 // The local address of a flow; as its object learnt it later where the flow itself has none.

@@ -78,7 +78,6 @@ struct ProcessState {
   uint64_t payload_moved = 0;  // over connections, bytes
   uint64_t payload_kept = 0;
   uint64_t payload_not_seen = 0;
-  uint64_t last_wait_ns = 0;  // return of its last poll, any thread
 
   absl::flat_hash_map<int32_t, uint32_t> table;                     // number → its latest life
   absl::flat_hash_map<std::array<uint8_t, 16>, uint32_t> resolved;  // address → index of names
@@ -95,7 +94,8 @@ struct ThreadState {
   Call in_call = CALL_UNKNOWN;
   uint64_t in_since_ns = 0;
   int32_t in_fd = 0;
-  uint64_t waited_ns = 0;  // time in poll, select and epoll_wait so far
+  uint64_t waited_ns = 0;   // time in poll, select and epoll_wait so far
+  uint32_t wait_block = 0;  // where its last one stands
 };
 
 struct LifeState {
@@ -135,6 +135,7 @@ struct ObjectState {
   uint32_t peer_pid = 0;
   uint64_t network_namespace = 0;
   uint32_t process = 0;  // that it was made in, or first seen in
+  bool shared = false;   // other processes had it, too
   uint32_t open_lives = 0;
   uint32_t last_life = 0;
   uint64_t gone_ns = 0;    // when its last descriptor was closed

@@ -511,6 +511,19 @@ TEST(UnixTest, ASocketpairIsAConnectionOfItsTwoHalves) {
   EXPECT_EQ(c.server().received(), 4u);
 }
 
+TEST(UnixTest, ASocketpairThatAProcessKeepsToWakeItselfIsNoConnection) {
+  TraceBuilder trace;
+  Image& curl = trace.Start("curl", 10);
+  curl.SocketPair(3, 4, AF_UNIX, SOCK_STREAM);
+  curl.Send(4, "!");  // wakes a poll; nobody reads it
+  curl.Close(3);
+  curl.Close(4);
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(tables.connection_size(), 0);
+  EXPECT_EQ(tables.object(0).pair(), 2u);
+  EXPECT_EQ(tables.missing_size(), 0);
+}
+
 TEST(BlocksTest, AConnectionKnowsTheBlocksOfItsEvents) {
   TraceBuilder trace;
   Image& curl = trace.Start("curl", 2);

@@ -145,9 +145,13 @@ Side Lookup::SideAt(const std::vector<Side>& sides, const Object& object, absl::
     return {};
   }
   if (IsDatagram(object) && sides.size() > 1) {
+    // Connected, or a receive that did not ask who sent. What is neither belongs to all of its peers, and to none.
     for (const Side& side : sides) {
-      if (side.connection->id() == object.connection()) return side;
+      if (object.connection() != 0 ? side.connection->id() == object.connection() : side.other().address().empty()) {
+        return side;
+      }
     }
+    return {};
   }
   // Several attempts on one socket: the last that had begun; what came before the first belongs to it.
   const auto after = std::upper_bound(sides.begin(), sides.end(), time_ns,

@@ -136,7 +136,7 @@ Phases MakePhases(const Exchange& exchange) {
     }
     at_ns = end_ns;
   }
-  const uint64_t life_end_ns = end.end_ns() != 0 ? end.end_ns() : at_ns;
+  const uint64_t life_end_ns = std::max(end.end_ns(), connection.end_ns());
   if (life_end_ns > at_ns) phases.idle_ns += life_end_ns - at_ns;
   return phases;
 }

@@ -17,7 +17,7 @@ namespace socktale {
 uint64_t TimeAsked(const std::vector<Asked>& asked, uint64_t from_ns, uint64_t until_ns);
 
 // Told from the client's end, from the server's where the client was not recorded. connect + send + wait + recv + idle
-// are the connection's life, from its start to its last call or end.
+// are the connection's life, from the end's start to the connection's end (its last call where it has none).
 Phases MakePhases(const Exchange& exchange);
 
 }  // namespace socktale
