@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 
@@ -82,6 +83,37 @@ TEST_F(CommandLineTest, AnUnknownCommandIsNotRunButSaidHowTo) {
   EXPECT_EQ(outcome.status, 2);
   EXPECT_EQ(outcome.err, "'cons' is not a socktale command. Did you mean conns?\n");
   EXPECT_EQ(Run("$S --jsn conns").status, 2);
+}
+
+// Long options at the head of a definition in a manual's source, or in the parts that it includes.
+std::set<std::string> OptionsOfManual(const std::string& page) {
+  std::set<std::string> options;
+  std::ifstream file(std::string(SOCKTALE_MANUALS) + "/" + page);
+  EXPECT_TRUE(file.good()) << page;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("include::")) {
+      options.merge(OptionsOfManual(line.substr(9, line.find('[') - 9)));
+    } else if (line.starts_with("`-") && line.ends_with("::")) {
+      for (size_t at = line.find("`--"); at != std::string::npos; at = line.find("`--", at + 1)) {
+        options.insert(line.substr(at + 1, line.find('`', at + 1) - at - 1));
+      }
+    }
+  }
+  return options;
+}
+
+TEST_F(CommandLineTest, TheManualAndTheProgramKnowTheSameOptions) {
+  for (const char* command : {"run", "collect", "env", "show", "conns", "follow", "fds", "ls", "info", "doctor"}) {
+    std::set<std::string> options;
+    std::istringstream help(Run(std::string("$S ") + command + " -h").out);
+    for (std::string line; std::getline(help, line);) {
+      const size_t at = line.find("--");
+      if (line.starts_with("  -") && at < 8) options.insert(line.substr(at, line.find_first_of(" ,[", at) - at));
+    }
+    std::set<std::string> manual = OptionsOfManual(std::string("socktale-") + command + ".adoc");
+    manual.insert("--help");  // not every page repeats it
+    EXPECT_EQ(options, manual) << command;
+  }
 }
 
 TEST_F(CommandLineTest, AMistypedOptionGetsOneSuggestionAndNothingIsDone) {

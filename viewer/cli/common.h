@@ -45,7 +45,6 @@ struct CommonOptions {
   ColorMode color = ColorMode::kAuto;
   bool ascii = false;
   bool quiet = false;        // -q: no words about the results on stderr
-  bool no_input = false;     // never ask
   bool exact_bytes = false;  // --bytes: exact numbers
   TimeForm time = TimeForm::kSinceStart;
   uint64_t from_ns = 0;         // --from: ns since the trace began

@@ -4,12 +4,13 @@
 // word, so that arguments that happen to be called like a command ("socktale run ls") stay arguments.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -119,6 +120,14 @@ void AddLimit(CLI::App& app, CommonOptions& common, const std::string& help) {
   app.add_option("-n,--limit", common.limit, help)->type_name("N");
 }
 
+void AddColumns(CLI::App& app, CommonOptions& common) {
+  app.add_option("--columns", common.columns, "a,b: these; +a,b: these as well")->type_name("LIST");
+}
+
+void AddBytes(CLI::App& app, CommonOptions& common) {
+  AddSwitch(app, "--bytes", common.exact_bytes, "exact numbers of bytes");
+}
+
 void AddRecording(CLI::App& app, RecordingOptions& recording) {
   app.add_option("--payload", recording.payload, "bytes kept per connection and direction: none, SIZE or full [64M]")
       ->type_name("SIZE");
@@ -164,18 +173,17 @@ Action AddCollect(CLI::App& app, CommonOptions& common) {
 
 Action AddEnv(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<EnvOptions>();
-  CLI::Option_group* form = app.add_option_group("form", "as");
-  const std::pair<const char*, EnvForm> forms[] = {{"--sh", EnvForm::kShell},
-                                                   {"--docker", EnvForm::kDocker},
-                                                   {"--systemd", EnvForm::kSystemd},
-                                                   {"--json", EnvForm::kJson}};
-  const char* words[] = {"export lines for a shell's eval", "options of `docker run`", "a drop-in for a systemd unit",
-                         "JSON"};
-  for (size_t i = 0; i < 4; ++i) {
-    form->add_flag_callback(
-        forms[i].first, [options, as = forms[i].second] { options->form = as; }, words[i]);
+  const std::tuple<const char*, EnvForm, const char*> forms[] = {
+      {"--sh", EnvForm::kShell, "export lines, for a shell's eval"},
+      {"--docker", EnvForm::kDocker, "options of `docker run`"},
+      {"--systemd", EnvForm::kSystemd, "a drop-in for a systemd unit"},
+      {"--json", EnvForm::kJson, "JSON"}};
+  std::vector<CLI::Option*> flags;
+  for (const auto& [name, form, help] : forms) {
+    flags.push_back(app.add_flag_callback(
+        name, [options, as = form] { options->form = as; }, help));
+    for (size_t i = 0; i + 1 < flags.size(); ++i) flags.back()->excludes(flags[i]);
   }
-  form->require_option(0, 1);
   app.add_option("--into", options->into, "which `collect`; the only one or the latest if left out")->type_name("NAME");
   return [options, &common] { return RunEnv(*options, common); };
 }
@@ -208,9 +216,9 @@ Action AddConns(CLI::App& app, CommonOptions& common) {
   AddSwitch(app, "--wide", options->wide, "whole command lines, both addresses, descriptors");
   app.add_option("--sort", common.sort, "by a column (start life process peer sent recv wait end …); -KEY: descending")
       ->type_name("[-]KEY");
-  app.add_option("--columns", common.columns, "a,b: these; +a,b: these as well")->type_name("LIST");
+  AddColumns(app, common);
   AddLimit(app, common, "at most N lines");
-  AddSwitch(app, "--bytes", common.exact_bytes, "exact numbers of bytes");
+  AddBytes(app, common);
   AddRange(app, common);
   AddTimeForm(app, common);
   AddDisplay(app, common);
@@ -235,7 +243,7 @@ Action AddFollow(CLI::App& app, CommonOptions& common) {
          "--lines", [options](uint64_t lines) { options->lines = lines; },
          "payload lines per transfer, 0: all [2 with --as auto, else all]")
       ->type_name("N");
-  AddSwitch(app, "--bytes", common.exact_bytes, "exact numbers of bytes");
+  AddBytes(app, common);
   AddRange(app, common);
   AddTimeForm(app, common);
   AddDisplay(app, common);
@@ -247,6 +255,8 @@ Action AddFds(CLI::App& app, CommonOptions& common) {
   app.add_option("PROCESS", options->process, "a pid or a name; all processes if left out");
   AddTrace(app, common, false);
   app.add_option("--at", options->at, "a time, `peak` (most open) or `end`")->type_name("T|peak|end");
+  AddColumns(app, common);
+  AddLimit(app, common, "at most N processes");
   AddTimeForm(app, common);
   AddDisplay(app, common);
   return [options, &common] { return RunFds(*options, common); };
@@ -256,12 +266,15 @@ Action AddInfo(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<InfoOptions>();
   AddTrace(app, common, true);
   AddSwitch(app, "--strict", options->strict, "exit 1 when anything is missing from the trace");
+  AddBytes(app, common);
   AddDisplay(app, common);
   return [options, &common] { return RunInfo(*options, common); };
 }
 
 Action AddLs(CLI::App& app, CommonOptions& common) {
   AddLimit(app, common, "at most N traces");
+  AddColumns(app, common);
+  AddBytes(app, common);
   AddDisplay(app, common);
   return [&common] { return RunLs({}, common); };
 }
@@ -315,11 +328,28 @@ const Command* Find(std::string_view name) {
   return nullptr;
 }
 
+// Options as "-n,--limit N", without CLI11's remarks on what they need, exclude and default to.
+class ShortHelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
+    std::string name = CLI::Formatter::make_option_name(option, is_positional);
+    for (size_t at = name.find('{'); at != std::string::npos; at = name.find('{')) {
+      name.erase(at, name.find('}', at) + 1 - at);  // "-l{-}": what a flag without a value stands for
+    }
+    return name;
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const std::string type = option->get_type_name();
+    return option->get_type_size() == 0 || type.empty() || type == "TEXT" ? "" : " " + type;
+  }
+};
+
 // A command's CLI::App with its options; `common` and the options live as long as the action.
 std::unique_ptr<CLI::App> MakeApp(const Command& command, CommonOptions& common, Action& action) {
   auto app = std::make_unique<CLI::App>(command.summary, absl::StrCat("socktale ", command.name));
   app->set_help_flag("-h", "this screen");
   app->set_help_all_flag("--help", "the manual");
+  app->formatter(std::make_shared<ShortHelpFormatter>());
   app->get_formatter()->column_width(26);
   app->get_formatter()->label("OPTIONS", "options");
   action = command.add(*app, common);
