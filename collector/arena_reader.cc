@@ -253,6 +253,17 @@ void ArenaReader::EndImage(uint32_t image) {
                  [image](const auto& entry) { return entry.first.image == image && entry.second.chunks.empty(); });
 }
 
+void ArenaReader::FreeClaimed(uint32_t slot) {
+  for (uint32_t s = 0; s < arena_.segments(); ++s) {
+    for (uint32_t i = 0; i < kChunksPerSegment; ++i) {
+      std::atomic<uint32_t>& state = arena_.chunk(s, i).state;
+      uint32_t claimed = abi::ClaimedBy(slot);
+      if (state.load(std::memory_order_relaxed) != claimed) continue;
+      if (state.compare_exchange_strong(claimed, abi::kChunkFree)) ++freed_;
+    }
+  }
+}
+
 bool ArenaReader::HasChunks(uint32_t image) const {
   return std::any_of(chunks_.begin(), chunks_.end(),
                      [image](const auto& entry) { return entry.second->writer.image == image && !entry.second->bad; });

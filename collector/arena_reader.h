@@ -103,6 +103,10 @@ class ArenaReader {
   // The image's process is gone, or it executed another program: its chunks grow no more, whatever their state says.
   void EndImage(uint32_t image);
 
+  // Frees chunks that writers of a process slot had claimed when they were killed, before they were open. Only once
+  // the slot's image has ended.
+  void FreeClaimed(uint32_t slot);
+
   // True while chunks of this image are not freed.
   bool HasChunks(uint32_t image) const;
 

@@ -300,6 +300,7 @@ void RecordingSession::SettleEnded() {
       aggregator_.DropsOf(end.image, drops);
     }
     shared.drops.store(0, std::memory_order_relaxed);
+    reader_.FreeClaimed(slot->second);
     shared.state.store(abi::kSlotFree, std::memory_order_release);
     slot_of_image_.erase(slot);
     return true;

@@ -120,6 +120,19 @@ TEST_F(ArenaReaderTest, FreesAnOpenChunkOfAnImageThatEnded) {
   EXPECT_EQ(StateOf(thread), uint32_t{abi::kChunkFree});
 }
 
+TEST_F(ArenaReaderTest, FreesWhatAKilledWriterHadClaimedAndNothingElse) {
+  FakeThread thread(&shim_, 1);
+  thread.Write(NumberedEvent(3, 1));
+  abi::ChunkHeader& own = shim_.chunk(thread.chunk_number() + 1);
+  abi::ChunkHeader& others = shim_.chunk(thread.chunk_number() + 2);
+  own.state.store(abi::ClaimedBy(shim_.slot_index()));
+  others.state.store(abi::ClaimedBy(shim_.slot_index() + 1));
+  reader_.FreeClaimed(shim_.slot_index());
+  EXPECT_EQ(own.state.load(), uint32_t{abi::kChunkFree});
+  EXPECT_EQ(others.state.load(), abi::ClaimedBy(shim_.slot_index() + 1));
+  EXPECT_EQ(StateOf(thread), uint32_t{abi::kChunkOpen});
+}
+
 TEST_F(ArenaReaderTest, SkipsWhatTheFileAlreadyHolds) {
   FakeThread thread(&shim_, 1);
   thread.Write(NumberedEvent(3, 1));

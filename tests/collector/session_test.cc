@@ -191,7 +191,8 @@ TEST(RecoveryTest, SalvagesWhatWasCommittedWhenTheCollectorIsKilledAtAnyMoment) 
     while (written < before_kill) ASSERT_TRUE(thread.Write(NumberedEvent(3, ++written, payload)));
     collector.Kill();
     // The program runs on into what is left of the arena.
-    for (int i = 0; i < 10; ++i) ASSERT_TRUE(thread.Write(NumberedEvent(3, ++written, payload)));
+    thread.WaitNoMore();
+    for (int i = 0; i < 10 && thread.Write(NumberedEvent(3, written + 1, payload)); ++i) ++written;
 
     const std::vector<RecoveredTrace> recovered = RecoverOrphans(home.traces());
     ASSERT_EQ(recovered.size(), 1u);
@@ -319,7 +320,7 @@ TEST(SessionTest, StopsRecordingWhenTheFileMayNotGrowAndLetsWritersGo) {
   shim.Attach();
   rlimit before;
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
-  const rlimit small = {.rlim_cur = 64 << 10, .rlim_max = before.rlim_max};
+  const rlimit small = {.rlim_cur = 1 << 20, .rlim_max = before.rlim_max};
   struct sigaction ignore = {}, previous;
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGXFSZ, &ignore, &previous);
