@@ -120,7 +120,7 @@ bool FakeThread::WriteBytes(const std::string& event) {
     bool taken = false;
     for (; !taken && size_class < abi::kSizeClasses; ++size_class) taken = TakeChunk(size_class);
     if (taken) break;
-    if (shim_.header().collector_state.load() != abi::kCollectorRunning) return false;
+    if (!waits_ || shim_.header().collector_state.load() != abi::kCollectorRunning) return false;
     shim_.header().waiters.store(1);
     const timespec timeout = {.tv_sec = 0, .tv_nsec = 100'000'000};
     syscall(SYS_futex, &shim_.header().room_futex, FUTEX_WAIT, room, &timeout, nullptr, 0);

@@ -50,13 +50,17 @@ class FakeThread {
  public:
   FakeThread(FakeShim* shim, uint32_t tid, uint32_t level = 0);
 
-  // Commits an event; waits for room while the collector runs. False: the collector is done.
+  // Commits an event; waits for room while the collector runs. False: the collector is done, or there is no room and
+  // nobody to wait for.
   bool Write(const Event& event);
   bool WriteBytes(const std::string& encoded_event);
 
   // Takes a chunk now, of a class; false: none is free.
   bool TakeChunk(uint32_t size_class);
   void Seal();
+
+  // The collector is dead: do not wait for it.
+  void WaitNoMore() { waits_ = false; }
 
   uint32_t chunk_number() const { return number_; }
   uint64_t sequence() const { return sequence_; }
@@ -69,6 +73,7 @@ class FakeThread {
   const uint64_t start_ns_;
   uint64_t sequence_ = 0;
   uint32_t number_ = 0;
+  bool waits_ = true;
   bool open_ = false;
   uint32_t used_ = 0;
   uint32_t size_class_ = 0;
