@@ -55,6 +55,9 @@ constexpr uint64_t kLongestCloseNs = 5 * kSecondNs;
 // Tables are written so often, but take at most one part in so many of the collector's time.
 constexpr uint64_t kTablesNs = 10 * kSecondNs;
 constexpr uint64_t kTablesShare = 50;
+// Looks in a row for images that begin while we look; a hostile counter may never stand still.
+constexpr int kMostLooks = 16;
+
 constexpr uint64_t kAwaitChildNs = 2 * kSecondNs;
 constexpr uint64_t kGrowAgainNs = kSecondNs;
 
@@ -129,7 +132,7 @@ class RecordingSession final : public Session {
   }
   void GoOnElsewhere() override { arena_.header().collector_pid = 0; }
   void GoOnInThisProcess() override { arena_.header().collector_pid = static_cast<uint32_t>(getpid()); }
-  SessionSummary Summary() override { return Summarize(aggregator_.Snapshot(Now())); }
+  SessionSummary Summary() override;
   void OnRun(std::function<void(absl::string_view encoded_run)> callback) override { on_run_ = std::move(callback); }
 
  private:
@@ -246,11 +249,12 @@ void RecordingSession::FindImages() {
 // Finds what the shims did since: chunks first, then images, so that every chunk that is drained next is one of an
 // image that is known (its slot went live before its first chunk).
 void RecordingSession::LookAround(bool thorough) {
-  do {
+  for (int i = 0; i < kMostLooks; ++i) {
     reader_.Look(thorough);
     if (thorough || arena_.header().next_image.load(std::memory_order_acquire) != seen_images_) FindImages();
     // Finding an image may have looked at chunks, and so found those of a still newer one.
-  } while (arena_.header().next_image.load(std::memory_order_acquire) != seen_images_);
+    if (arena_.header().next_image.load(std::memory_order_acquire) == seen_images_) break;
+  }
 }
 
 void RecordingSession::CheckProcesses() {
@@ -496,6 +500,14 @@ absl::StatusOr<SessionSummary> RecordingSession::Finish() {
   if (!sealed.ok()) summary.trace_path = writer_.part_path();
   arena_.Remove();
   return summary;
+}
+
+SessionSummary RecordingSession::Summary() {
+  if (stopped_.empty()) {
+    LookAround(true);
+    if (const absl::Status drained = Drain(false); !drained.ok()) Stop(drained);
+  }
+  return Summarize(aggregator_.Snapshot(Now()));
 }
 
 SessionSummary RecordingSession::Summarize(const Tables& tables) const {

@@ -42,7 +42,7 @@ struct Finding {
 };
 
 // What a recording begins with: SessionOptions::first_arena_bytes.
-constexpr uint64_t kArenaBytes = 64 << 20;
+constexpr uint64_t kArenaBytes = 16 << 20;
 constexpr uint64_t kDiskBytes = 16 << 20;
 
 std::string Line(const std::string& text) { return Printable(std::string(absl::StripAsciiWhitespace(text))); }

@@ -152,9 +152,11 @@ std::vector<std::string> ClosingLines(const SessionSummary& summary, std::string
   } else if (summary.processes == 0 && !program.empty()) {
     lines.push_back(
         absl::StrCat(std::string(program), " could not be traced.     socktale doctor ", ShellQuote(program)));
+  } else if (summary.processes == 0) {
+    lines.push_back("no program recorded into it.");
   } else if (summary.sockets == 0) {
     lines.push_back(
-        absl::StrCat(program.empty() ? "nothing recorded" : std::string(program), " made no socket calls."));
+        absl::StrCat(program.empty() ? "what was recorded" : std::string(program), " made no socket calls."));
   }
   if (summary.processes == 0) return lines;
   const std::string trace = in_library ? "" : absl::StrCat(" ", ShellQuote(summary.trace_path));
