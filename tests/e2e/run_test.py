@@ -6,6 +6,7 @@ import os
 import pathlib
 import pty
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -190,25 +191,39 @@ class RunTest(Scenario):
     def test_ctrl_c_reaches_the_program_once_and_the_trace_is_closed(self):
         script = self.write('trap.sh', 'n=0\ntrap "n=$((n+1)); echo got" INT\necho ready\n'
                                        'sleep 0.3 & wait; sleep 0.3 & wait; exit 4\n')
+        status, text = self.press_ctrl_c(script, 1)
+        self.assertEqual(status, 4)
+        self.assertEqual(text.count(b'got'), 1, text)
+        self.assertIn(b'trace.tale', text)
+        self.assertGreater(len(self.events()), 0)
+
+    def test_a_second_ctrl_c_skips_the_summary_and_the_trace_is_closed_all_the_same(self):
+        script = self.write('stubborn.sh', 'n=0\ntrap "n=\$((n+1)); echo got" INT\necho ready\n'
+                                           'while [ $n -lt 2 ]; do sleep 0.05; done; exit 4\n')
+        status, text = self.press_ctrl_c(script, 2)
+        self.assertEqual(status, 4)
+        self.assertNotIn(b'trace.tale', text)
+        self.assertGreater(len(self.events()), 0)
+
+    def press_ctrl_c(self, script, times):
+        """Runs a script, recorded, on a terminal; presses Ctrl-C when it says ready, again when it says got. Returns its
+        status and what stood on the terminal."""
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(self.dir)
             os.execve(self.socktale, [self.socktale, 'run', '-o', self.trace, '--', 'sh', script], self.env)
         self.addCleanup(os.close, terminal)
-        text = b''
-        while b'ready' not in text:
-            text += os.read(terminal, 1000)
-        os.write(terminal, b'\x03')
+        text, pressed = b'', 0
         try:
             while chunk := os.read(terminal, 1000):
                 text += chunk
+                if pressed < times and (text.count(b'got') if pressed else b'ready' in text):
+                    os.write(terminal, b'\x03')
+                    pressed += 1
         except OSError:  # the other side is closed
             pass
         _, status = os.waitpid(pid, 0)
-        self.assertEqual(os.waitstatus_to_exitcode(status), 4)
-        self.assertEqual(text.count(b'got'), 1, text)
-        self.assertIn(b'trace.tale', text)
-        self.assertGreater(len(self.events()), 0)
+        return os.waitstatus_to_exitcode(status), text
 
     def test_ctrl_z_stops_both_and_fg_continues_both(self):
         process = self.start(self.socktale, 'run', '-q', '-o', self.trace, '--', 'sh', '-c', 'sleep 0.2; exit 6',
@@ -307,6 +322,14 @@ class RunTest(Scenario):
         self.assertEqual(sorted(self.numbers_sent()), [1, 1, 2, 2, 3])
         _, stderr = self.run_program([self.socktale, 'env', '--into', 'both'], status=2)
         self.assertIn('no collect is running', stderr.decode())
+
+    @unittest.skipUnless(os.geteuid() == 0, 'only root may change root and user')
+    def test_records_a_program_that_became_another_user_in_another_root(self):
+        counter = self.write('counter', bytes(8))
+        os.chmod(counter, 0o666)
+        program = shutil.copy(self.sends, self.path('sends'))
+        self.run_words('chroot', '--userspec=65534:65534', '/', program, counter, '3', '5', status=5)
+        self.assertEqual(self.numbers_sent(), [1, 2, 3])
 
     def test_a_recording_inside_of_another_is_its_own(self):
         counter = self.write('counter', bytes(8))
