@@ -222,6 +222,10 @@ bool Arena::Usable(uint32_t segment, uint32_t index) const {
   return index - FirstOfClass(size_class) < UsableOfClass(size_class, BytesOfSegment(bytes_, segment));
 }
 
+uint32_t Arena::UsableInSegment(uint32_t segment, uint32_t size_class) const {
+  return UsableOfClass(size_class, BytesOfSegment(bytes_, segment));
+}
+
 absl::Status Arena::MapHeader() {
   ASSIGN_OR_RETURN(char* memory, Map(fd_.get(), 0, abi::kHeaderBytes));
   header_ = reinterpret_cast<ArenaHeader*>(memory);
@@ -278,6 +282,17 @@ absl::Status Arena::Grow() {
   const absl::Status status = Allocate(std::min(limit_bytes_, std::max<uint64_t>(bytes_ * 2, 1 << 20)));
   WakeWriters();
   return status;
+}
+
+void Arena::Sleep(uint64_t wait_ns) const {
+  std::atomic<uint32_t>& futex = header_->collector_futex;
+  futex.store(abi::kCollectorAsleep);
+  // Who came before that store did not wake us.
+  constexpr uint64_t kWaitedForNs = 50'000;
+  if (header_->waiters.load() != 0) wait_ns = std::min(wait_ns, kWaitedForNs);
+  const timespec timeout = {static_cast<time_t>(wait_ns / kSecondNs), static_cast<long>(wait_ns % kSecondNs)};
+  syscall(SYS_futex, &futex, FUTEX_WAIT, abi::kCollectorAsleep, &timeout, nullptr, 0);
+  futex.store(abi::kCollectorAwake);
 }
 
 void Arena::WakeWriters() const {

@@ -67,6 +67,8 @@ class Arena {
   const char* data(uint32_t segment, uint32_t index) const { return segments_[segment] + abi::ChunkDataOffset(index); }
   // True for chunks whose pages are allocated: only these hold data.
   bool Usable(uint32_t segment, uint32_t index) const;
+  // How many chunks of a size class are usable in a segment: its first ones.
+  uint32_t UsableInSegment(uint32_t segment, uint32_t size_class) const;
 
   // Chunks of a size class that writers may use.
   uint32_t usable_chunks(uint32_t size_class) const { return usable_chunks_[size_class]; }
@@ -76,6 +78,9 @@ class Arena {
   // Doubles the arena, or goes up to its limit, and wakes those who wait for room. kResourceExhausted: no room in the
   // file system, or the limit is reached.
   absl::Status Grow();
+
+  // Sleeps until a writer wants chunks drained or wait_ns are over.
+  void Sleep(uint64_t wait_ns) const;
 
   // Tells waiting writers that there is room, or news.
   void WakeWriters() const;

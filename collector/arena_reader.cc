@@ -51,13 +51,16 @@ void ArenaReader::Look(bool thorough) {
   uint32_t missing = thorough ? UINT32_MAX : taken - seen_taken_;
   seen_taken_ = taken;
   for (uint32_t s = 0; s < arena_.segments(); ++s) {
-    for (uint32_t i = 0; i < kChunksPerSegment && missing > 0; ++i) {
-      const uint32_t state = arena_.chunk(s, i).state.load(std::memory_order_acquire);
-      if (state != abi::kChunkOpen && state != abi::kChunkSealed) continue;
-      const uint32_t number = s * kChunksPerSegment + i;
-      if (chunks_.contains(number) || !arena_.Usable(s, i)) continue;
-      Discover(number);
-      --missing;
+    for (uint32_t c = 0, first = 0; c < abi::kSizeClasses; first += abi::kChunkCount[c++]) {
+      const uint32_t end = first + arena_.UsableInSegment(s, c);
+      for (uint32_t i = first; i < end && missing > 0; ++i) {
+        const uint32_t state = arena_.chunk(s, i).state.load(std::memory_order_acquire);
+        if (state != abi::kChunkOpen && state != abi::kChunkSealed) continue;
+        const uint32_t number = s * kChunksPerSegment + i;
+        if (chunks_.contains(number)) continue;
+        Discover(number);
+        --missing;
+      }
     }
   }
 }

@@ -8,7 +8,7 @@
 
 namespace socktale {
 
-absl::Status BlockBuilder::Drain(const Options& options, const std::function<void()>& between) {
+absl::Status BlockBuilder::Drain(const Options& options, const std::function<void()>& written) {
   reader_.BeginPass();
   bool more = true;
   while (more) {
@@ -18,13 +18,12 @@ absl::Status BlockBuilder::Drain(const Options& options, const std::function<voi
     RunTotals totals;
     more = reader_.TakeInto(events_, kBlockTargetBytes, options.everything, options.now_ns, totals, images_, taken_);
     if (events_.empty()) continue;
-    RETURN_IF_ERROR(WriteBlock(totals, options.compress));
-    between();
+    RETURN_IF_ERROR(WriteBlock(totals, options.compress, written));
   }
   return absl::OkStatus();
 }
 
-absl::Status BlockBuilder::WriteBlock(const RunTotals& totals, bool compress) {
+absl::Status BlockBuilder::WriteBlock(const RunTotals& totals, bool compress, const std::function<void()>& written) {
   EventBlockInfo info;
   info.first_ns = totals.first_ns;
   info.last_ns = totals.last_ns;
@@ -34,13 +33,15 @@ absl::Status BlockBuilder::WriteBlock(const RunTotals& totals, bool compress) {
   last_ns_ = std::max(last_ns_, totals.last_ns);
   const uint64_t sequence = writer_.next_sequence();
   RETURN_IF_ERROR(writer_.AppendEvents(events_, info, compress).status());
+  // The chunks go back first: writers may be waiting for them, and what follows is about our copy.
+  reader_.Written(taken_);
+  written();
   absl::string_view rest = events_;
   RunView run;
   for (bool found = true; found;) {
     RETURN_IF_ERROR(NextRun(rest, run, found));
     if (found) sink_(run, sequence);
   }
-  reader_.Written(taken_);
   return absl::OkStatus();
 }
 

@@ -33,15 +33,15 @@ class BlockBuilder {
     uint64_t now_ns = 0;  // ns since the trace began; no event is later
   };
 
-  // Takes all that is committed now and writes it. between: called after each block. An error of the file leaves the
+  // Takes all that is committed now and writes it. written: called after each block. An error of the file leaves the
   // chunks as they are: their bytes can still be salvaged.
-  absl::Status Drain(const Options& options, const std::function<void()>& between);
+  absl::Status Drain(const Options& options, const std::function<void()>& written);
 
   // Return time of the latest event written so far, ns since the trace began.
   uint64_t last_ns() const { return last_ns_; }
 
  private:
-  absl::Status WriteBlock(const RunTotals& totals, bool compress);
+  absl::Status WriteBlock(const RunTotals& totals, bool compress, const std::function<void()>& written);
 
   ArenaReader& reader_;
   TraceFileWriter& writer_;

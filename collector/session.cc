@@ -18,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/large_heap.h"
 #include "base/status_macros.h"
 #include "collector/aggregate/aggregator.h"
 #include "collector/arena.h"
@@ -37,10 +38,16 @@ namespace {
 constexpr uint64_t kTakeBytes = 256 << 10;
 constexpr uint64_t kTakeNs = 100 * kMillisecondNs;
 constexpr uint64_t kTakeLiveNs = 20 * kMillisecondNs;  // with somebody watching
-// More waiting bytes than this, and blocks go to the file as they are.
+// With more waiting bytes than this, or for so long after a writer had to wait, blocks go to the file as they are.
 constexpr uint64_t kBehindBytes = 4 << 20;
+constexpr uint64_t kBehindNs = 20 * kMillisecondNs;
+
+// Waiting writers are woken for so many chunks at a time while there is more to take: each wake costs them a switch.
+constexpr uint64_t kChunksPerWake = 16;
 
 constexpr uint64_t kShortestSleepNs = 500'000;
+// Up to here writers can wake us; longer sleeps are for what happens outside the arena.
+constexpr uint64_t kMostLightSleepNs = 2 * kShortestSleepNs;
 constexpr uint64_t kLongestSleepNs = 10 * kMillisecondNs;
 
 // How often slots and chunks are looked through even if no counter moved, and quiet threads are asked after.
@@ -187,6 +194,7 @@ class RecordingSession final : public Session {
   uint64_t next_thorough_ns_ = 0;
   uint64_t next_quiet_ns_ = 0;
   uint64_t last_drain_ns_ = 0;
+  uint64_t waited_ns_ = 0;  // when a writer was last seen to wait for room (ns since the trace began); 0: never
   uint64_t woken_for_ = 0;  // chunks freed when writers were last woken
   uint64_t next_tables_ns_ = kTablesNs;
   uint64_t tables_event_ = 1;  // next_event when tables were last written
@@ -354,11 +362,13 @@ void RecordingSession::WakeIfFreed() {
 // Writes what is committed now.
 absl::Status RecordingSession::Drain(bool everything) {
   const uint64_t pass_ns = Now();
-  const bool behind = reader_.Measure().bytes > kBehindBytes || Crowded(1, 2);
+  if (arena_.header().waiters.load(std::memory_order_relaxed) != 0) waited_ns_ = pass_ns;
+  const bool behind =
+      reader_.Measure().bytes > kBehindBytes || Crowded(1, 2) || (waited_ns_ != 0 && pass_ns - waited_ns_ < kBehindNs);
   RETURN_IF_ERROR(
       builder_.Drain({.everything = everything, .compress = options_.compress && !behind, .now_ns = pass_ns}, [this] {
         Beat();
-        WakeIfFreed();
+        if (reader_.chunks_freed() - woken_for_ >= kChunksPerWake) WakeIfFreed();
       }));
   last_drain_ns_ = MonotonicNs();
   WakeIfFreed();
@@ -368,6 +378,7 @@ absl::Status RecordingSession::Drain(bool everything) {
 
 absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   Beat();
+  AdviseLargeHeap();
   attach_.Serve();
   const uint64_t now = MonotonicNs();
   const bool thorough = now >= next_thorough_ns_;
@@ -424,8 +435,13 @@ void RecordingSession::Wait(int max_wait_ms, int extra_fd) {
   if (extra_fd >= 0) fds.push_back({.fd = extra_fd, .events = POLLIN, .revents = 0});
   attach_.AddPollFds(fds);
   const uint64_t wait_ns = std::min(sleep_ns_, static_cast<uint64_t>(std::max(max_wait_ms, 0)) * kMillisecondNs);
-  const timespec timeout = {.tv_sec = 0, .tv_nsec = static_cast<long>(std::min(wait_ns, kSecondNs - 1))};
-  ppoll(fds.data(), fds.size(), &timeout, nullptr);  // an interruption is as good as a timeout
+  const bool light = wait_ns <= kMostLightSleepNs;
+  const timespec timeout = {.tv_sec = 0, .tv_nsec = light ? 0 : static_cast<long>(std::min(wait_ns, kSecondNs - 1))};
+  std::atomic<uint32_t>& sleep = arena_.header().collector_futex;
+  if (!light) sleep.store(abi::kCollectorDozing, std::memory_order_relaxed);
+  const int ready = ppoll(fds.data(), fds.size(), &timeout, nullptr);  // an interruption is as good as a timeout
+  if (!light) sleep.store(abi::kCollectorAwake, std::memory_order_relaxed);
+  if (light && ready == 0 && wait_ns > 0) arena_.Sleep(wait_ns);
 }
 
 uint64_t RecordingSession::LiveProcesses() {
@@ -532,6 +548,7 @@ SessionSummary RecordingSession::Summarize(const Tables& tables) const {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Create(const SessionOptions& options) {
+  UseLargeHeap();
   uint32_t bits = 0;
   if (options.drop_when_full) bits |= abi::kOptionDropWhenFull;
   if (options.pipe_data) bits |= abi::kOptionPipeData;

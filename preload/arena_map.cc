@@ -45,6 +45,8 @@ constinit std::atomic<uint32_t> taken_last[abi::kSizeClasses];
 constexpr uint64_t kWaitNs = 100'000'000;        // one wait for room; then the collector is looked after
 constexpr uint64_t kPatienceNs = 2'000'000'000;  // a collector whose heart stands still this long is not waited for
 constexpr uint32_t kChunksPerWake = 64;          // a sleeping collector is woken at every 64th chunk taken
+constexpr uint32_t kBacklogPerWake = Backlog::kMost / 2;  // and when so many wait for it in one backlog
+constexpr uint64_t kBacklogWaitNs = 10'000'000;           // one wait for the oldest chunk of a backlog
 
 // Heartbeat at which patience ended, plus 1: until the heart moves again, nobody waits. 0: patient.
 constinit std::atomic<uint64_t> gave_up_at{0};
@@ -219,11 +221,68 @@ bool TryTake(uint32_t wanted_class, size_t least, uint32_t start, Search& search
   return false;
 }
 
+// Follows a collector that is done or dead into silence. True: nothing more is to be recorded. (Not by a forked child
+// either that got here in the midst of its parent's search: see CoverWithPrivateMemory.)
+bool FollowCollector() {
+  const uint32_t state = header->collector_state.load(std::memory_order_relaxed);
+  if (state == abi::kCollectorDone) process_mode.store(kModeQuiet, std::memory_order_relaxed);
+  if (state == abi::kCollectorDead) process_mode.store(kModeCounting, std::memory_order_relaxed);
+  return process_mode.load(std::memory_order_relaxed) != kModeRecording;
+}
+
 void WakeCollector() {
-  if (header->collector_futex.load(std::memory_order_relaxed) == 0) return;
-  if (header->collector_futex.exchange(0) != 0) {
+  if (header->collector_futex.load(std::memory_order_relaxed) != abi::kCollectorAsleep) return;
+  uint32_t asleep = abi::kCollectorAsleep;
+  if (header->collector_futex.compare_exchange_strong(asleep, abi::kCollectorAwake)) {
     RawSyscall(SYS_futex, RawPointer(&header->collector_futex), FUTEX_WAKE, 1);
   }
+}
+
+// Sleeps until room is made, unless it was since room_futex held `room`.
+void WaitForRoom(uint32_t room, uint64_t most_ns) {
+  header->waiters.store(1);  // a flag, not a count: a thread killed in the wait would never be counted off
+  WakeCollector();
+  const timespec timeout = {0, static_cast<long>(most_ns)};
+  RawSyscall(SYS_futex, RawPointer(&header->room_futex), FUTEX_WAIT, static_cast<long>(room), RawPointer(&timeout));
+}
+
+// Takes the oldest chunk of the backlog if the collector has given it back; waits for it when the backlog is as long as
+// it may be. False: the backlog may grow, or is not to be waited for.
+bool TakeBack(const Taker& taker, Chunk& chunk) {
+  Backlog& backlog = taker.backlog;
+  uint64_t waiting_ns = 0;  // since when
+  while (backlog.count > 0) {
+    const uint32_t room = header->room_futex.load(std::memory_order_acquire);  // before looking: no wake is missed
+    const uint32_t number = backlog.oldest();
+    const abi::ChunkHeader* const oldest = HeaderOf(number);
+    const uint32_t state = oldest != nullptr ? oldest->state.load(std::memory_order_relaxed) : abi::kChunkClaimed;
+    if (state == abi::kChunkFree) {
+      Search search = {abi::ClaimedBy(taker.slot)};
+      backlog.DropOldest();
+      backlog.impatient = false;
+      if (Claim(number, true, search, chunk)) return true;
+      continue;
+    }
+    if (state != abi::kChunkSealed || oldest->slot != taker.slot || oldest->tid != taker.tid) {
+      backlog.DropOldest();  // it is another writer's by now
+      continue;
+    }
+    if (backlog.count == kBacklogPerWake) WakeCollector();
+    if (backlog.count < Backlog::kMost || backlog.impatient) return false;
+    // (A collector that dozes does not hear us. What it finds when it wakes up is what memory it costs.)
+    if ((header->options & abi::kOptionDropWhenFull) != 0 ||
+        header->collector_futex.load(std::memory_order_relaxed) == abi::kCollectorDozing) {
+      return false;
+    }
+    const uint64_t now = Now();
+    if (waiting_ns == 0) waiting_ns = now;
+    if (now - waiting_ns >= kBacklogWaitNs || FollowCollector()) {
+      backlog.impatient = true;
+      return false;
+    }
+    WaitForRoom(room, kBacklogWaitNs);
+  }
+  return false;
 }
 
 // True when the collector's process does not exist. Only its own pid namespace can tell.
@@ -234,15 +293,6 @@ bool CollectorIsGone() {
     return false;
   }
   return RawSyscall(SYS_kill, static_cast<long>(header->collector_pid), 0) == -ESRCH;
-}
-
-// Follows a collector that is done or dead into silence. True: nothing more is to be recorded. (Not by a forked child
-// either that got here in the midst of its parent's search: see CoverWithPrivateMemory.)
-bool FollowCollector() {
-  const uint32_t state = header->collector_state.load(std::memory_order_relaxed);
-  if (state == abi::kCollectorDone) process_mode.store(kModeQuiet, std::memory_order_relaxed);
-  if (state == abi::kCollectorDead) process_mode.store(kModeCounting, std::memory_order_relaxed);
-  return process_mode.load(std::memory_order_relaxed) != kModeRecording;
 }
 
 }  // namespace
@@ -273,7 +323,11 @@ abi::ChunkHeader* HeaderOf(uint32_t number) {
   return reinterpret_cast<abi::ChunkHeader*>(window) + number % abi::kChunksPerSegment;
 }
 
-Taken Take(uint32_t size_class, size_t least, uint32_t slot, Chunk& chunk) {
+Taken Take(uint32_t size_class, size_t least, const Taker& taker, Chunk& chunk) {
+  if (size_class == abi::kSizeClasses - 1 && TakeBack(taker, chunk)) {
+    header->chunks_taken.fetch_add(1, std::memory_order_relaxed);
+    return Taken::kYes;
+  }
   uint64_t heartbeat = 0;
   uint64_t heard_ns = 0;  // when the heart was last seen to move; 0: not waited yet
   uint32_t last_room = 0;
@@ -281,8 +335,8 @@ Taken Take(uint32_t size_class, size_t least, uint32_t slot, Chunk& chunk) {
   for (;;) {
     if (FollowCollector()) return Taken::kQuiet;
     const uint32_t room = header->room_futex.load(std::memory_order_acquire);  // before looking: no wake is missed
-    Search search = {abi::ClaimedBy(slot)};
-    if (TryTake(size_class, least, slot, search, chunk)) {
+    Search search = {abi::ClaimedBy(taker.slot)};
+    if (TryTake(size_class, least, taker.slot, search, chunk)) {
       if (header->chunks_taken.fetch_add(1, std::memory_order_relaxed) % kChunksPerWake == 0) WakeCollector();
       return Taken::kYes;
     }
@@ -312,10 +366,7 @@ Taken Take(uint32_t size_class, size_t least, uint32_t slot, Chunk& chunk) {
       return Taken::kNo;
     }
 
-    header->waiters.store(1);  // a flag, not a count: a thread killed in the wait would never be counted off
-    WakeCollector();
-    const timespec timeout = {0, kWaitNs};
-    RawSyscall(SYS_futex, RawPointer(&header->room_futex), FUTEX_WAIT, static_cast<long>(room), RawPointer(&timeout));
+    WaitForRoom(room, kWaitNs);
   }
 }
 

@@ -38,11 +38,39 @@ enum class Taken {
   kQuiet,  // the collector is done or gone: process_mode has been changed, nothing more to record
 };
 
-// Takes a free chunk and marks it ClaimedBy(slot): of `size_class` if there is one, else of another that holds `least`
-// bytes. Chunks that this process touched before come first, then the lowest numbers from `slot` on, this process's; a
-// chunk touched for the first time is populated. Without room: waits for the collector while that lives, moves and
-// makes room, unless --on-full drop; does not wait when free chunks cannot be mapped here.
-Taken Take(uint32_t size_class, size_t least, uint32_t slot, Chunk& chunk);
+// The chunks of the largest class that one writer sealed last, oldest first. What streams data takes them in turn: they
+// stay in the processor's cache from the writer to the collector to the file, where new memory is dear.
+struct Backlog {
+  static constexpr uint32_t kMost = 32;  // 1 MiB
+  uint32_t numbers[kMost];
+  uint32_t first;
+  uint32_t count;
+  bool impatient;  // the oldest did not come back in time: not waited for until it does
+
+  uint32_t oldest() const { return numbers[first % kMost]; }
+  void DropOldest() {
+    ++first;
+    --count;
+  }
+  void Add(uint32_t number) {
+    if (count == kMost) DropOldest();
+    numbers[(first + count++) % kMost] = number;
+  }
+};
+
+// Who takes chunks.
+struct Taker {
+  uint32_t slot;  // this process's
+  uint32_t tid;
+  Backlog& backlog;  // the writer's
+};
+
+// Takes a free chunk and marks it ClaimedBy(taker.slot): of `size_class` if there is one, else of another that holds
+// `least` bytes. One of the largest class comes from the backlog if that is long, for which the collector is waited a
+// little while. Then chunks that this process touched before come first, then the lowest numbers from the slot's on,
+// this process's; a chunk touched for the first time is populated. Without room: waits for the collector while that
+// lives, moves and makes room, unless --on-full drop; does not wait when free chunks cannot be mapped here.
+Taken Take(uint32_t size_class, size_t least, const Taker& taker, Chunk& chunk);
 
 // The chunk's header, mapped if need be; null when that fails.
 abi::ChunkHeader* HeaderOf(uint32_t number);

@@ -40,8 +40,10 @@ struct Level {
   uint64_t base_ns;   // CLOCK_MONOTONIC that the chunk's events count from
   uint64_t sequence;  // of the last chunk taken
   uint32_t size_class;
+  uint32_t number;  // the open chunk's
   uint32_t ticket;  // raised when a busy section begins, and when one is found abandoned
   uintptr_t frame;  // stack address of the busy section's writer
+  arena::Backlog backlog;
 };
 
 struct Thread {
@@ -132,6 +134,9 @@ arena::Taken OpenChunk(uint32_t number, size_t least, size_t wanted, uint64_t ba
   }
   uint32_t size_class = level.size_class;
   while (size_class + 1 < abi::kSizeClasses && abi::kChunkBytes[size_class] < wanted) ++size_class;
+  if (level.header != nullptr && level.capacity == abi::kChunkBytes[abi::kSizeClasses - 1]) {
+    level.backlog.Add(level.number);
+  }
   SealLevel(level);
 
   if (thread.start_ns == 0) {
@@ -139,7 +144,7 @@ arena::Taken OpenChunk(uint32_t number, size_t least, size_t wanted, uint64_t ba
     arena::SealLeftBehind(current_image, thread.tid, thread.start_ns);
   }
   arena::Chunk chunk;
-  const arena::Taken taken = arena::Take(size_class, least, current_slot, chunk);
+  const arena::Taken taken = arena::Take(size_class, least, {current_slot, thread.tid, level.backlog}, chunk);
   if (taken != arena::Taken::kYes) return taken;
   const uint64_t trace_base = arena::header->base_ns;
   if (base_ns < trace_base) base_ns = trace_base;
@@ -155,6 +160,7 @@ arena::Taken OpenChunk(uint32_t number, size_t least, size_t wanted, uint64_t ba
   header.in_call.store(0, std::memory_order_relaxed);
   header.state.store(abi::kChunkOpen, std::memory_order_release);
   level.header = &header;
+  level.number = chunk.number;
   level.data = chunk.data;
   level.used = 0;
   level.capacity = chunk.capacity;

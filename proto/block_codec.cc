@@ -4,6 +4,9 @@
 
 #include <xxhash.h>
 #include <zstd.h>
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>  // the widest vectors that the processor has, for XXH3_64bits
+#endif
 
 #include <algorithm>
 #include <cstring>

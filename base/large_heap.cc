@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "base/large_heap.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+
+namespace socktale {
+namespace {
+
+constexpr uintptr_t kHugePage = 2 << 20;
+constexpr int kMostFromHeap = 32 << 20;  // the most that glibc takes for a threshold
+constexpr int kKeepFreed = 256 << 20;
+constexpr int kGrowBy = 64 << 20;
+
+uintptr_t seen_end = 0;    // end of the heap at the last look
+uintptr_t advised_to = 0;  // 0: UseLargeHeap was not called
+
+}  // namespace
+
+void UseLargeHeap() {
+  mallopt(M_MMAP_THRESHOLD, kMostFromHeap);
+  mallopt(M_TRIM_THRESHOLD, kKeepFreed);
+  mallopt(M_TOP_PAD, kGrowBy);
+  advised_to = (reinterpret_cast<uintptr_t>(sbrk(0)) + kHugePage - 1) / kHugePage * kHugePage;
+  // Room for a start, advised before anything in it is touched: malloc keeps what it is given back.
+  void* volatile room = malloc(kHugePage);
+  free(room);
+  AdviseLargeHeap();
+}
+
+void AdviseLargeHeap() {
+  const auto end = reinterpret_cast<uintptr_t>(sbrk(0));
+  if (end == seen_end) return;
+  seen_end = end;
+  // What lies behind the last whole huge page has its turn when the heap has grown past it.
+  const uintptr_t to = end / kHugePage * kHugePage;
+  if (advised_to == 0 || to <= advised_to) return;
+  // A kernel without huge pages refuses, and small ones come as ever.
+  madvise(reinterpret_cast<void*>(advised_to), to - advised_to, MADV_HUGEPAGE);
+  advised_to = to;
+}
+
+}  // namespace socktale
