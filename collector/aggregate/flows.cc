@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "collector/aggregate/address.h"
+#include "collector/aggregate/socket_type.h"
 
 namespace socktale {
 namespace {
@@ -17,10 +18,8 @@ namespace {
 // A receive that took longer than this was blocked; a shorter one found its bytes there.
 constexpr uint64_t kBlockedNs = 20'000;
 
-bool IsStream(const ObjectState& object) { return object.type == SOCK_STREAM || object.type == SOCK_SEQPACKET; }
-bool IsDatagram(const ObjectState& object) {
-  return object.type == SOCK_DGRAM || object.type == SOCK_RAW || object.type == SOCK_RDM;
-}
+bool IsStream(const ObjectState& object) { return IsStreamType(object.type); }
+bool IsDatagram(const ObjectState& object) { return !IsStreamType(object.type); }
 
 // Errors that say the call was wrong, not that the connection is.
 bool IsMisuse(uint32_t error) {
@@ -124,7 +123,7 @@ void Flows::Connect(uint32_t object_id, const Applied& call) {
   if (!call.event.local_address.empty()) object.local = std::string(call.event.local_address);
   if (object.domain == 0) object.domain = AddressFamily(address);
 
-  if (!IsStream(object) && object.type != 0) {
+  if (IsDatagram(object)) {
     if (record.error != 0) {
       if (!IsMisuse(record.error)) {
         FlowState& attempt = Make(object_id, ROLE_CLIENT, call.process, record.fd, address, record.start_ns);

@@ -16,14 +16,13 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "collector/aggregate/address.h"
+#include "collector/aggregate/socket_type.h"
 
 namespace socktale {
 namespace {
 
 // How many candidates are weighed for one flow. Only hostile traces have more.
 constexpr size_t kMaxCandidates = 256;
-
-bool IsStreamType(uint32_t type) { return type == SOCK_STREAM || type == SOCK_SEQPACKET || type == 0; }
 
 class Joiner {
  public:

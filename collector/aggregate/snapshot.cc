@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "collector/aggregate/address.h"
+#include "collector/aggregate/socket_type.h"
 
 namespace socktale {
 namespace {
@@ -284,7 +285,7 @@ Tables MakeTables(const World& world, const std::vector<Joined>& joined, uint64_
       // An unconnected datagram socket serves them all and belongs to none.
       if (world.objects[object].flow == flow || world.objects[object].last_flow == flow) {
         const bool several = world.objects[object].flow == 0 && world.flows[flow].previous != 0 &&
-                             world.objects[object].type == SOCK_DGRAM;
+                             !IsStreamType(world.objects[object].type);
         if (!several) tables.mutable_object(static_cast<int>(object) - 1)->set_connection(connection.id());
       }
     }

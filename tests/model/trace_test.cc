@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "proto/trace_file_writer.h"
 #include "tests/model/scratch.h"
@@ -207,6 +208,30 @@ TEST(TraceTest, AGrowingTraceGivesItsNewEventsOnce) {
   }
   EXPECT_THAT(results, ElementsAre(4, 5));
   EXPECT_EQ(trace->tables().life_size(), 3);
+}
+
+// A socket made before recording began, of a type that nobody told, is taken for a stream by whoever looks at it: its
+// second attempt to connect does not take the calls of the first.
+TEST(TraceTest, CallsOnASocketOfUnknownTypeBelongToTheAttemptOfTheirTime) {
+  const Scratch scratch;
+  TraceBuilder builder;
+  Image& curl = builder.Start("curl", 4242);
+  curl.FoundSocket(5, AF_INET, 0);
+  curl.Connect(5, Inet("127.0.0.1", 9999), {.error = EINPROGRESS});
+  curl.GetSockError(5, ECONNREFUSED);
+  curl.Connect(5, kServer);
+  curl.Send(5, "second");
+  absl::StatusOr<Trace> trace = scratch.Open(builder);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  std::vector<uint32_t> connections;
+  ASSERT_TRUE(trace
+                  ->ForEachEvent([&](const TracedEvent& traced) {
+                    const bool found = traced.event->call == CALL_FOUND;
+                    if (traced.connection != nullptr && !found) connections.push_back(traced.connection->id());
+                    return true;
+                  })
+                  .ok());
+  EXPECT_THAT(connections, ElementsAre(1, 1, 2, 2));
 }
 
 TEST(TraceTest, AVforkChildsEventsAreItsOwn) {

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "collector/aggregate/address.h"
 #include "collector/aggregate/pending.h"
+#include "collector/aggregate/socket_type.h"
 
 namespace socktale {
 namespace {
@@ -40,8 +41,7 @@ class Reader {
  public:
   Reader(Trace& trace, const Connection& connection) : trace_(trace), connection_(connection) {
     exchange_.connection = &connection;
-    exchange_.datagrams =
-        connection.type() != SOCK_STREAM && connection.type() != SOCK_SEQPACKET && connection.type() != 0;
+    exchange_.datagrams = !IsStreamType(connection.type());
   }
 
   absl::StatusOr<Exchange> Run();

@@ -4,12 +4,11 @@
 
 #include "viewer/model/lookup.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <string>
 
 #include "collector/aggregate/address.h"
+#include "collector/aggregate/socket_type.h"
 
 namespace socktale {
 namespace {
@@ -51,7 +50,7 @@ Names WhatNamesItsDescriptor(Call call) {
   }
 }
 
-bool IsDatagram(const Object& object) { return object.type() != SOCK_STREAM && object.type() != SOCK_SEQPACKET; }
+bool IsDatagram(const Object& object) { return !IsStreamType(object.type()); }
 
 // Whether a datagram's address is that of `endpoint`: the same, or the same port with a wildcard.
 bool Matches(absl::string_view address, const Endpoint& endpoint) {
