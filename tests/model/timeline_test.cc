@@ -225,6 +225,106 @@ TEST_F(TimelineTest, DatagramsAreMatchedBySizeAndBytesAndOneMayBeLost) {
   EXPECT_TRUE(t.transfers[2].receiver_recorded);
 }
 
+// A log daemon that is down for a while: thousands of datagrams are lost, those behind them are not.
+TEST_F(TimelineTest, ThousandsOfLostDatagramsDoNotHideTheNextOne) {
+  Image& server = builder_.Start("syslog", 1);
+  server.Socket(3, AF_INET, SOCK_DGRAM);
+  server.Bind(3, Inet("127.0.0.1", 514));
+  curl_ = &builder_.Start("client", 2);
+  curl_->Socket(5, AF_INET, SOCK_DGRAM);
+  curl_->Connect(5, Inet("127.0.0.1", 514), {.local = kClient});
+  curl_->Send(5, "first");
+  server.Recv(3, "first", {.peer = kClient});
+  for (int i = 0; i < 3000; ++i) curl_->Send(5, "lost!");
+  curl_->Send(5, "heard");
+  server.Recv(3, "heard", {.peer = kClient});
+  const Timeline& t = Build();
+  ASSERT_EQ(t.transfers.size(), 3002u);
+  EXPECT_TRUE(t.transfers[0].receiver_recorded);
+  EXPECT_FALSE(t.transfers[1].receiver_recorded);
+  EXPECT_FALSE(t.transfers[3000].receiver_recorded);
+  EXPECT_TRUE(t.transfers[3001].receiver_recorded);
+}
+
+// Two threads receive: the second is back from its call first.
+TEST_F(TimelineTest, ADatagramThatAnotherOvertookIsNotLost) {
+  Image& server = builder_.Start("echo", 1);
+  server.Socket(3, AF_INET, SOCK_DGRAM);
+  server.Bind(3, Inet("127.0.0.1", 7));
+  curl_ = &builder_.Start("client", 2);
+  curl_->Socket(5, AF_INET, SOCK_DGRAM);
+  curl_->Connect(5, Inet("127.0.0.1", 7), {.local = kClient});
+  curl_->Send(5, "one..");
+  curl_->Send(5, "two..");
+  server.Recv(3, "two..", {.peer = kClient});
+  server.Recv(3, "one..", {.peer = kClient});
+  const Timeline& t = Build();
+  ASSERT_EQ(t.transfers.size(), 2u);
+  EXPECT_TRUE(t.transfers[0].receiver_recorded);
+  EXPECT_TRUE(t.transfers[1].receiver_recorded);
+}
+
+// Of datagrams that look alike, what comes after the third cannot be the first.
+TEST_F(TimelineTest, ADatagramIsNotTakenForAnEarlierOneThatLooksAlike) {
+  Image& server = builder_.Start("echo", 1);
+  server.Socket(3, AF_INET, SOCK_DGRAM);
+  server.Bind(3, Inet("127.0.0.1", 7));
+  curl_ = &builder_.Start("client", 2);
+  curl_->Socket(5, AF_INET, SOCK_DGRAM);
+  curl_->Connect(5, Inet("127.0.0.1", 7), {.local = kClient});
+  curl_->Send(5, "ping");
+  curl_->Send(5, "other");
+  server.Recv(3, "other", {.peer = kClient});
+  curl_->Send(5, "ping");
+  server.Recv(3, "ping", {.peer = kClient});
+  const Timeline& t = Build();
+  ASSERT_EQ(t.transfers.size(), 3u);
+  EXPECT_FALSE(t.transfers[0].receiver_recorded);
+  EXPECT_TRUE(t.transfers[1].receiver_recorded);
+  EXPECT_TRUE(t.transfers[2].receiver_recorded);
+}
+
+TEST_F(TimelineTest, AReceiverThatReadsAPartHasReceivedAPart) {
+  Connect();
+  httpd_->Send(9, std::string(5000, 'x'));
+  curl_->Recv(5, std::string(10, 'x'));
+  curl_->Close(5);
+  const Timeline& t = Build();
+  ASSERT_EQ(t.transfers.size(), 1u);
+  EXPECT_EQ(t.transfers[0].size, 5000u);
+  EXPECT_EQ(t.transfers[0].received_size, 10u);
+}
+
+TEST_F(TimelineTest, AnEndIsReceivedByACallThatSaysSo) {
+  Connect();
+  curl_->Send(5, "x");
+  httpd_->Recv(9, "x");
+  curl_->Close(5);
+  httpd_->Close(9);
+  Build();
+  std::vector<Step> closes = Steps(StepKind::kClose);
+  ASSERT_EQ(closes.size(), 2u);
+  EXPECT_FALSE(closes[0].end_received) << "the server never asked";
+
+  builder_ = TraceBuilder();
+  Connect();
+  curl_->Close(5);
+  httpd_->Recv(9, "");
+  Build();
+  closes = Steps(StepKind::kClose);
+  ASSERT_EQ(closes.size(), 1u);
+  EXPECT_TRUE(closes[0].end_received);
+}
+
+TEST_F(TimelineTest, AFailedCallIsNamed) {
+  Connect();
+  curl_->Call(CALL_SETSOCKOPT, 5, -1, {.error = ENOPROTOOPT});
+  Build();
+  const std::vector<Step> errors = Steps(StepKind::kError);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].call, CALL_SETSOCKOPT);
+}
+
 TEST_F(TimelineTest, TheResolutionBeforeTheConnectIsAPhase) {
   curl_ = &builder_.Start("curl", 2);
   curl_->Resolve("localhost", {Inet("127.0.0.1", 0)}, {.took_ns = 12 * kMs});

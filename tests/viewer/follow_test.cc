@@ -80,8 +80,10 @@ TEST_F(FollowTest, AsciiHasTheSameLayout) {
 
 TEST_F(FollowTest, ShortPausesAreToldWhenAskedFor) {
   AddHello(builder_, Recorded::kClient);
+  constexpr char kShortOne[] = "2 ms  idle: curl did not ask";
+  EXPECT_THAT(Print(), Not(HasSubstr(kShortOne)));
   options_.pauses_ns = 1'000'000;
-  EXPECT_THAT(Print(), HasSubstr("idle"));
+  EXPECT_THAT(Print(), HasSubstr(kShortOne));
 }
 
 TEST_F(FollowTest, DataThatLiesUnreadIsTheReadersPause) {
@@ -121,6 +123,63 @@ TEST_F(FollowTest, AnEndOfStreamIsToldOnceAndALateCloseIsNews) {
   ASSERT_NE(pause, std::string::npos) << text;
   EXPECT_EQ(text.find("close\n"), text.rfind("close\n")) << text;
   EXPECT_GT(text.find("close\n"), pause) << text;
+}
+
+// The client reads the beginning and goes; the server finds out by no call of its own.
+TEST_F(FollowTest, WhatWasNotReceivedIsNotSaidToBe) {
+  Image& httpd = builder_.Start("httpd", 4100);
+  httpd.Socket(3, AF_INET, SOCK_STREAM);
+  httpd.Bind(3, Inet("127.0.0.1", 8080));
+  httpd.Listen(3);
+  Image& curl = builder_.Start("curl", 4242);
+  curl.Socket(5, AF_INET, SOCK_STREAM);
+  curl.Connect(5, Inet("127.0.0.1", 8080), {.local = Inet("127.0.0.1", 51544)});
+  httpd.Accept(3, 9, {.local = Inet("127.0.0.1", 8080), .peer = Inet("127.0.0.1", 51544)});
+  httpd.Send(9, std::string(5000, 'x'));
+  curl.Recv(5, std::string(10, 'x'));
+  curl.Close(5);
+  httpd.Close(9);
+  const std::string text = Print();
+  EXPECT_THAT(text, HasSubstr("recv 10 B ←"));
+  EXPECT_THAT(text, HasSubstr("─ send 4.9 KiB"));
+  EXPECT_THAT(text, HasSubstr("4.9 KiB not received"));
+  EXPECT_THAT(text, HasSubstr("close ─"));
+  EXPECT_THAT(text, Not(HasSubstr("recv end")));
+  for (const Json& object : PrintJson()) {
+    if (object["type"] == "transfer") {
+      EXPECT_EQ(object["len"], 5000);
+      EXPECT_EQ(object["recv_len"], 10);
+    } else if (object["type"] == "close") {
+      EXPECT_EQ(object["end_received"], false);
+    }
+  }
+}
+
+TEST_F(FollowTest, ClosingADatagramSocketTellsNobody) {
+  Image& server = builder_.Start("echo", 1);
+  server.Socket(3, AF_INET, SOCK_DGRAM);
+  server.Bind(3, Inet("127.0.0.1", 7));
+  Image& client = builder_.Start("client", 2);
+  client.Socket(5, AF_INET, SOCK_DGRAM);
+  client.Connect(5, Inet("127.0.0.1", 7), {.local = Inet("127.0.0.1", 51544)});
+  client.Send(5, "ping");
+  server.Recv(3, "ping", {.peer = Inet("127.0.0.1", 51544)});
+  client.Close(5);
+  EXPECT_THAT(Print(), HasSubstr("close\n"));
+}
+
+TEST_F(FollowTest, AFailedCallIsNamedWithItsError) {
+  AddHello(builder_, Recorded::kClient);
+  builder_.At(251'500'000);
+  Image& curl = builder_.Start("curl", 77);
+  curl.Socket(5, AF_INET, SOCK_STREAM);
+  curl.Connect(5, Inet("127.0.0.1", 9));
+  curl.Call(CALL_SETSOCKOPT, 5, -1, {.error = ENOPROTOOPT});
+  options_.connections = {"2"};
+  EXPECT_THAT(Print(), HasSubstr("setsockopt ✗ ENOPROTOOPT"));
+  const std::vector<Json> objects = PrintJson();
+  EXPECT_EQ(objects.back()["type"], "error");
+  EXPECT_EQ(objects.back()["call"], "setsockopt");
 }
 
 TEST_F(FollowTest, ARefusedConnectionSaysWhy) {

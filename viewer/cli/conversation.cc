@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viewer/cli/conversation.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -13,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "collector/aggregate/socket_type.h"
 #include "viewer/cli/call_text.h"
 #include "viewer/cli/format.h"
 #include "viewer/names/calls.h"
@@ -166,7 +165,7 @@ class Picture {
       return Line(time, "connect", "", Arrow::kBroken,
                   absl::StrCat(ErrnoName(step.error), "  ", ErrorInWords(CALL_CONNECT, step.error)), Style::kError);
     }
-    const bool accepts = (view_.connection->type() & 0xf) != SOCK_DGRAM;
+    const bool accepts = IsStreamType(view_.connection->type());
     const char* server = accepts ? "accept" : "";
     const std::string remark = step.duration_ns == 0 ? "" : FormatDurationExactly(step.duration_ns);
     if (view_.pair) return Line(time, "socketpair", "", Arrow::kToRight, remark, Style::kFromClient);
@@ -181,7 +180,7 @@ class Picture {
     if (!(transfer.from_client ? options_.show_client : options_.show_server)) return;
     const bool near_sends = IsNear(transfer.from_client);
     const std::string sent = transfer.sender_recorded ? absl::StrCat("send ", Size(transfer.size)) : "";
-    const std::string received = transfer.receiver_recorded ? absl::StrCat("recv ", Size(transfer.size)) : "";
+    const std::string received = transfer.receiver_recorded ? absl::StrCat("recv ", Size(transfer.received_size)) : "";
     // The column of times is the near end's.
     uint64_t at_ns = step.at_ns;
     if (near_sends && transfer.sender_recorded) at_ns = transfer.sent_ns;
@@ -195,6 +194,9 @@ class Picture {
     std::vector<std::string> words;
     if (transfer.sender_recorded && transfer.receiver_recorded) {
       if (step.duration_ns > 0) words.push_back(FormatDurationExactly(step.duration_ns) + " on the way");
+      if (transfer.received_size < transfer.size) {
+        words.push_back(absl::StrCat(Size(transfer.size - transfer.received_size), " not received"));
+      }
     } else if (view_.both_recorded) {
       words.push_back(transfer.sender_recorded ? "not received" : "its sending was not recorded");
     }
@@ -274,8 +276,7 @@ class Picture {
 
   // Events that are not there: never drawn as a pause.
   void PrintGap(const Step& step) {
-    const std::string what = step.dropped > 0 ? CountOf(step.dropped, "event") + " dropped" : "events unreadable";
-    Line(time_.Format(step.at_ns), absl::StrCat("░░ ", what, " ░░"), "", Arrow::kNone,
+    Line(time_.Format(step.at_ns), "░░ events unreadable ░░", "", Arrow::kNone,
          step.duration_ns == 0 ? "" : FormatDurationExactly(step.duration_ns), Style::kWarning);
   }
 
@@ -287,16 +288,17 @@ class Picture {
     ended_[near] = true;
     closed_[near] = closed_[near] || step.kind == StepKind::kClose;
     if (!tells && !is_news) return;
-    const std::string other = tells && view_.both_recorded ? "recv end" : "";
-    const Arrow arrow = !tells ? Arrow::kNone : near ? Arrow::kToRight : Arrow::kToLeft;
+    const std::string other = tells && step.end_received ? "recv end" : "";
+    const bool arrives = tells && IsStreamType(view_.connection->type());  // a datagram socket's end reaches nobody
+    const Arrow arrow = !arrives ? Arrow::kNone : near ? Arrow::kToRight : Arrow::kToLeft;
     Line(time_.Format(step.at_ns), near ? word : other, near ? other : word, arrow, "", StyleOf(step.from_client));
   }
 
   void PrintError(const Step& step) {
     const bool near = IsNear(step.from_client);
-    const std::string word = absl::StrCat("✗ ", ErrnoName(step.error));
+    const std::string word = absl::StrCat(CallName(step.call), " ✗ ", ErrnoName(step.error));
     Line(time_.Format(step.at_ns), near ? word : "", near ? "" : word, Arrow::kNone,
-         ErrorInWords(CALL_UNKNOWN, step.error), Style::kError);
+         ErrorInWords(step.call, step.error), Style::kError);
   }
 
   // One line of the picture: time, what the near end did, an arrow, what the far end did, a remark.

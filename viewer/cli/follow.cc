@@ -112,6 +112,8 @@ void AddTransfer(Json& object, const Transfer& transfer) {
   object["offset"] = transfer.offset;
   if (transfer.sender_recorded) object["sends"] = transfer.sends;
   if (transfer.receiver_recorded) object["recvs"] = transfer.receives;
+  // Where the sender is known, `len` is what it sent.
+  if (transfer.sender_recorded && transfer.receiver_recorded) object["recv_len"] = transfer.received_size;
   if (transfer.read_back) object["read_back"] = true;
   if (transfer.not_seen) object["not_seen"] = true;
   if (transfer.first_event != 0) object["first_event"] = absl::StrCat("e", transfer.first_event);
@@ -135,12 +137,17 @@ Json StepJson(const Timeline& timeline, const Step& step) {
       if (step.pause == PauseCause::kNotReading) object["who"] = step.from_client ? "client" : "server";
       break;
     case StepKind::kGap:
-      object["dropped"] = step.dropped;
+      break;
+    case StepKind::kShutdown:
+    case StepKind::kClose:
+      object["who"] = step.from_client ? "client" : "server";
+      object["end_received"] = step.end_received;
       break;
     default:
       object["who"] = step.from_client ? "client" : "server";
       break;
   }
+  if (step.call != CALL_UNKNOWN) object["call"] = CallName(step.call);
   if (step.error != 0) object["error"] = ErrnoName(step.error);
   if (step.event != 0) object["event"] = absl::StrCat("e", step.event);
   return object;

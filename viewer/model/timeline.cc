@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "base/status_macros.h"
 #include "viewer/model/exchange.h"
 #include "viewer/model/phases.h"
@@ -18,8 +19,33 @@
 namespace socktale {
 namespace {
 
-// How many sends a received datagram is compared with; those lost on the way stay unmatched.
-constexpr size_t kMaxInFlight = 1024;
+// So many datagrams may be overtaken by one that another thread sends or receives.
+constexpr size_t kOvertaken = 64;
+
+// What two records of one datagram have in common, whichever of them kept more of it.
+struct Fingerprint {
+  size_t kept = 0;    // bytes
+  uint64_t hash = 0;  // of all that was kept
+  std::string head;   // the first of them
+};
+
+Fingerprint FingerprintOf(absl::string_view payload) {
+  constexpr size_t kHead = 64;
+  return {payload.size(), absl::HashOf(payload), std::string(payload.substr(0, kHead))};
+}
+
+bool MayBeTheSame(const Fingerprint& a, const Fingerprint& b) {
+  if (a.kept == b.kept) return a.hash == b.hash;
+  const size_t comparable = std::min(a.head.size(), b.head.size());
+  return a.head.compare(0, comparable, b.head, 0, comparable) == 0;
+}
+
+// A datagram that was sent and may yet come.
+struct InFlight {
+  size_t transfer = 0;  // index in Timeline::transfers
+  uint64_t size = 0;
+  Fingerprint fingerprint;
+};
 
 const Endpoint& End(const Connection& connection, bool client) {
   return client ? connection.client() : connection.server();
@@ -45,6 +71,7 @@ class Builder {
   absl::Status Datagrams(bool from_client);
   absl::StatusOr<std::string> Load(const Piece& piece);
   void TransferSteps();
+  bool EndReceived(bool client, uint64_t since_ns) const;
   void ActSteps();
   void Gaps();
   void Pauses();
@@ -97,6 +124,7 @@ absl::Status Builder::AddPiece(const Piece& piece) {
     transfer.payload += payload;
   }
   transfer.size += piece.size;
+  if (!known_sender) transfer.received_size += piece.size;
   transfer.last_event = piece.number;
   ++(known_sender ? transfer.sends : transfer.receives);
   (known_sender ? transfer.send_end_ns : transfer.receive_end_ns) = piece.end_ns;
@@ -139,32 +167,47 @@ void Builder::Receives(bool from_client) {
       if (transfer.receives == 0) transfer.received_ns = received[i].end_ns;
       transfer.receive_end_ns = received[i].end_ns;
       transfer.receiver_recorded = true;
+      transfer.received_size +=
+          std::min(received[i].offset + received[i].size, end) - std::max(received[i].offset, transfer.offset);
       ++transfer.receives;
     }
   }
 }
 
-// A datagram comes whole or not at all: the earliest of the same size, and the same bytes where both were kept.
+// A datagram comes whole or not at all: the first sent behind the one that came last, of the same size, and the same
+// bytes where both were kept. Delivery keeps the order in which they were sent, but for calls of several threads, which
+// return in any order. What is passed over was lost.
 absl::Status Builder::Datagrams(bool from_client) {
-  std::vector<Transfer*> in_flight;
-  for (Transfer& transfer : timeline_.transfers) {
-    if (transfer.from_client == from_client && transfer.sender_recorded) in_flight.push_back(&transfer);
+  std::vector<InFlight> sent;
+  for (size_t i = 0; i < timeline_.transfers.size(); ++i) {
+    const Transfer& transfer = timeline_.transfers[i];
+    if (transfer.from_client != from_client || !transfer.sender_recorded) continue;
+    sent.push_back({i, transfer.size, FingerprintOf(transfer.payload)});
   }
-  size_t front = 0;
+  size_t front = 0;  // behind the last one that came
   for (const Piece& piece : exchange_.received[!from_client]) {
-    while (front < in_flight.size() && in_flight[front]->receiver_recorded) ++front;
     ASSIGN_OR_RETURN(const std::string payload, Load(piece));
+    const Fingerprint fingerprint = FingerprintOf(payload);
     const bool cut = (piece.notes & EVENT_NOTE_TRUNCATED) != 0;
-    for (size_t i = front; i < in_flight.size() && i < front + kMaxInFlight; ++i) {
-      Transfer& transfer = *in_flight[i];
-      if (transfer.receiver_recorded || (cut ? piece.size > transfer.size : piece.size != transfer.size)) continue;
-      const size_t comparable = std::min(payload.size(), transfer.payload.size());
-      if (payload.compare(0, comparable, transfer.payload, 0, comparable) != 0) continue;
-      transfer.receiver_recorded = true;
-      transfer.received_ns = transfer.receive_end_ns = piece.end_ns;
-      transfer.receives = 1;
-      break;
+    const auto came = [&](const InFlight& datagram) {
+      return !timeline_.transfers[datagram.transfer].receiver_recorded &&
+             (cut ? piece.size <= datagram.size : piece.size == datagram.size) &&
+             MayBeTheSame(fingerprint, datagram.fingerprint);
+    };
+    size_t at = front;
+    while (at < sent.size() && place_ns_[sent[at].transfer] <= piece.end_ns && !came(sent[at])) ++at;
+    if (at == sent.size() || place_ns_[sent[at].transfer] > piece.end_ns) {
+      const size_t first = front - std::min(front, kOvertaken);
+      at = first;
+      while (at < front && !came(sent[at])) ++at;
+      if (at == front) continue;  // its sending was not recorded
     }
+    front = std::max(front, at + 1);
+    Transfer& transfer = timeline_.transfers[sent[at].transfer];
+    transfer.receiver_recorded = true;
+    transfer.received_ns = transfer.receive_end_ns = piece.end_ns;
+    transfer.received_size = piece.size;
+    transfer.receives = 1;
   }
   return absl::OkStatus();
 }
@@ -190,19 +233,30 @@ bool IsPassing(uint32_t error) {
          error == EISCONN || error == ENOTCONN;
 }
 
+// Whether an end was seen to receive the end of the stream, by a call that returned after `since_ns`.
+bool Builder::EndReceived(bool client, uint64_t since_ns) const {
+  return std::any_of(exchange_.acts.begin(), exchange_.acts.end(), [&](const Act& act) {
+    return act.client == client && act.end_of_stream && act.end_ns >= since_ns;
+  });
+}
+
 void Builder::ActSteps() {
   const Connection& connection = *exchange_.connection;
+  const auto add = [this](StepKind kind, uint64_t at_ns, bool client, uint64_t event) -> Step& {
+    Step& step = timeline_.steps.emplace_back();
+    step.kind = kind;
+    step.at_ns = at_ns;
+    step.from_client = client;
+    step.event = event;
+    return step;
+  };
   bool connected = false;
   const auto connect = [&](uint64_t event) {
     if (connected) return;
     connected = true;
     const bool client = exchange_.recorded(true);
     const Endpoint& end = client ? connection.client() : connection.server();
-    Step& step = timeline_.steps.emplace_back();
-    step.kind = StepKind::kConnect;
-    step.at_ns = end.start_ns();
-    step.from_client = true;
-    step.event = event;
+    Step& step = add(StepKind::kConnect, end.start_ns(), true, event);
     if (client && end.established_ns() > end.start_ns()) step.duration_ns = end.established_ns() - end.start_ns();
     // A refused connect of a socket that does not block is told by SO_ERROR.
     if (client && end.established_ns() == 0) {
@@ -225,8 +279,8 @@ void Builder::ActSteps() {
         break;
       case CALL_SHUTDOWN:
         if (act.error == 0 && act.flags != SHUT_RD) {
-          timeline_.steps.push_back(
-              {StepKind::kShutdown, act.end_ns, 0, act.client, 0, PauseCause::kUnknown, 0, 0, act.number});
+          Step& step = add(StepKind::kShutdown, act.end_ns, act.client, act.number);
+          step.end_received = EndReceived(!act.client, act.start_ns);
         }
         break;
       case CALL_CLOSE:
@@ -234,8 +288,9 @@ void Builder::ActSteps() {
         break;
       default:
         if (!IsPassing(act.error)) {
-          timeline_.steps.push_back(
-              {StepKind::kError, act.end_ns, 0, act.client, 0, PauseCause::kUnknown, act.error, 0, act.number});
+          Step& step = add(StepKind::kError, act.end_ns, act.client, act.number);
+          step.error = act.error;
+          step.call = act.call;
         }
         break;
     }
@@ -244,10 +299,11 @@ void Builder::ActSteps() {
     const Endpoint& end = End(connection, client);
     const bool failed = client && end.established_ns() == 0;
     if (end.object() == 0 || end.end_ns() == 0 || failed) continue;
-    // Without a close the end of its last process ended it.
+    // Without a close the end of its last process ended it, which may be noticed after the other end has.
     const Act* close = last_close[client];
-    timeline_.steps.push_back({StepKind::kClose, close == nullptr ? end.end_ns() : close->start_ns, 0, client, 0,
-                               PauseCause::kUnknown, 0, 0, close == nullptr ? 0 : close->number});
+    Step& step = add(StepKind::kClose, close == nullptr ? end.end_ns() : close->start_ns, client,
+                     close == nullptr ? 0 : close->number);
+    step.end_received = EndReceived(!client, close == nullptr ? 0 : close->start_ns);
   }
 }
 
@@ -268,7 +324,12 @@ void Builder::Gaps() {
 void Builder::Pause(uint64_t from_ns, uint64_t until_ns, PauseCause cause, bool client,
                     std::vector<Step>& steps) const {
   if (until_ns <= from_ns || until_ns - from_ns < pause_ns_) return;
-  steps.push_back({StepKind::kPause, from_ns, until_ns - from_ns, client, 0, cause, 0, 0, 0});
+  Step& step = steps.emplace_back();
+  step.kind = StepKind::kPause;
+  step.at_ns = from_ns;
+  step.duration_ns = until_ns - from_ns;
+  step.from_client = client;
+  step.pause = cause;
 }
 
 // Why nothing happened in the time before `next`.

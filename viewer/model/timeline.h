@@ -27,6 +27,7 @@ struct Transfer {
   uint64_t send_end_ns = 0;     // return of the last send in it
   uint64_t received_ns = 0;     // return of the receive that brought its first byte; 0 with !receiver_recorded
   uint64_t receive_end_ns = 0;  // return of the receive that brought its last byte
+  uint64_t received_size = 0;   // bytes of it that the other end was seen to receive; `size` with !sender_recorded
   uint64_t first_event = 0;     // numbers (eN) of the calls
   uint64_t last_event = 0;
   uint32_t sends = 0;     // calls that sent it
@@ -57,8 +58,9 @@ struct Step {
   size_t transfer = 0;       // index in Timeline::transfers
   PauseCause pause = PauseCause::kUnknown;
   uint32_t error = 0;
-  uint64_t dropped = 0;  // gap: events that were dropped here
-  uint64_t event = 0;    // eN
+  Call call = CALL_UNKNOWN;   // error: the call that failed
+  bool end_received = false;  // shutdown, close: a receive of the other end returned the end of the stream
+  uint64_t event = 0;         // eN
 };
 
 // How a connection's life was spent, ns. Zero where not known.
