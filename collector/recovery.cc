@@ -10,11 +10,13 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "collector/aggregate/aggregator.h"
+#include "collector/aggregate/file_events.h"
 #include "collector/arena.h"
 #include "collector/arena_reader.h"
 #include "collector/block_builder.h"
@@ -66,75 +68,88 @@ class Recovery {
   absl::StatusOr<RecoveredTrace> Run(const Arena* arena);
 
  private:
-  absl::Status ReadPart();
+  absl::StatusOr<TraceFileReader> OpenPart(const TraceFileWriter& writer) const;
+  absl::StatusOr<TakenBefore> TakenByThePart(const TraceFileWriter& writer) const;
   absl::Status Salvage(const Arena& arena, TraceFileWriter& writer);
+  absl::Status Aggregate(const TraceFileWriter& writer);
 
   std::string path_;
   Aggregator aggregator_;
   UnrecordedPrograms unrecorded_;
-  TakenBefore taken_before_;
   uint64_t end_ns_ = 0;
   uint64_t damaged_ = 0;
+  // What the arena says beyond events.
+  std::vector<std::pair<uint32_t, uint64_t>> drops_of_image_;
+  std::vector<ThreadInCallHint> calls_in_progress_;
   std::optional<Tables> arena_tables_;  // drops
 };
 
-// Gives all that the file holds to the aggregator, and notes which bytes of which chunks that is.
-absl::Status Recovery::ReadPart() {
-  ASSIGN_OR_RETURN(TraceFileReader reader, TraceFileReader::Open(path_ + kPartSuffix));
+absl::StatusOr<TraceFileReader> Recovery::OpenPart(const TraceFileWriter& writer) const {
+  return TraceFileReader::OpenDescriptor(writer.fd(), writer.part_path());
+}
+
+// Which bytes of which chunks stand in the file. Damage is left to be counted when the events are read.
+absl::StatusOr<TakenBefore> Recovery::TakenByThePart(const TraceFileWriter& writer) const {
+  TakenBefore taken_before;
+  ASSIGN_OR_RETURN(TraceFileReader reader, OpenPart(writer));
   for (size_t i = 0; i < reader.blocks().size(); ++i) {
     if (reader.blocks()[i].kind() != BLOCK_KIND_EVENTS) continue;
     const absl::StatusOr<absl::string_view> block = reader.ReadBlock(i);
-    if (!block.ok()) {
-      ++damaged_;
-      continue;
-    }
+    if (absl::IsDataLoss(block.status())) continue;
+    RETURN_IF_ERROR(block.status());
     absl::string_view rest = *block;
     RunView run;
-    for (bool found = true; found;) {
-      if (!NextRun(rest, run, found).ok()) ++damaged_, found = false;
-      if (!found) break;
-      if (!aggregator_.Add(run, reader.sequence(i)).ok()) ++damaged_;
-      uint32_t& taken = taken_before_[{{run.image, run.tid, run.level, run.thread_start_ns}, run.chunk_sequence}];
+    for (bool found = true; NextRun(rest, run, found).ok() && found;) {
+      uint32_t& taken = taken_before[{{run.image, run.tid, run.level, run.thread_start_ns}, run.chunk_sequence}];
       taken = std::max(taken, run.chunk_offset + EventBytes(run.events));
     }
-    end_ns_ = std::max(end_ns_, reader.blocks()[i].last_ns());
   }
-  return absl::OkStatus();
+  return taken_before;
 }
 
+// Appends what the arena holds and the file lacks.
 absl::Status Recovery::Salvage(const Arena& arena, TraceFileWriter& writer) {
   ArenaReader reader(&arena, [this](uint32_t image, const EventView& event) { unrecorded_.Add(image, event); });
-  reader.SetTakenBefore(std::move(taken_before_));
+  ASSIGN_OR_RETURN(TakenBefore taken_before, TakenByThePart(writer));
+  reader.SetTakenBefore(std::move(taken_before));
   for (uint32_t i = 0; i < abi::kMaxProcesses; ++i) {
     const abi::ProcessSlot& slot = arena.slot(i);
     if (slot.state.load(std::memory_order_acquire) != abi::kSlotLive) continue;
     unrecorded_.ImageStarted(slot.image, slot.pid, slot.pid_namespace);
-    if (const uint64_t drops = slot.drops.load(); drops > 0) aggregator_.DropsOf(slot.image, drops);
+    if (const uint64_t drops = slot.drops.load(); drops > 0) drops_of_image_.emplace_back(slot.image, drops);
   }
   reader.Look(true);
   const uint64_t now = MonotonicNs();
-  BlockBuilder builder(&reader, &writer, [this](const RunView& run, uint64_t block) {
-    if (!aggregator_.Add(run, block).ok()) ++damaged_;
-  });
+  BlockBuilder builder(&reader, &writer, [](const RunView&, uint64_t) {});  // read with the others, from the file
   RETURN_IF_ERROR(
       builder.Drain({.everything = true, .compress = true, .now_ns = now - std::min(now, arena.base_ns())}, [] {}));
-  end_ns_ = std::max(end_ns_, builder.last_ns());
-  for (const ThreadInCallHint& hint : reader.CallsInProgress()) {
-    aggregator_.ThreadInCall(hint.writer.image, hint.writer.tid, static_cast<Call>(hint.call), hint.fd, hint.since_ns);
-  }
+  calls_in_progress_ = reader.CallsInProgress();
   damaged_ += reader.malformed_chunks();
   arena_tables_.emplace();
   AddDrops(arena.header(), *arena_tables_);
   return absl::OkStatus();
 }
 
+// Salvaged events stand last in the file, but not last in time: so the file is read whole, by its blocks' times.
+absl::Status Recovery::Aggregate(const TraceFileWriter& writer) {
+  ASSIGN_OR_RETURN(TraceFileReader reader, OpenPart(writer));
+  RETURN_IF_ERROR(AggregateBlocks(reader, 0, reader.blocks().size(), aggregator_, damaged_));
+  aggregator_.Advance(UINT64_MAX);
+  end_ns_ = reader.end_ns();
+  for (const auto& [image, drops] : drops_of_image_) aggregator_.DropsOf(image, drops);
+  for (const ThreadInCallHint& hint : calls_in_progress_) {
+    if (hint.call == CALL_EXIT) continue;
+    aggregator_.ThreadInCall(hint.writer.image, hint.writer.tid, static_cast<Call>(hint.call), hint.fd, hint.since_ns);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RecoveredTrace> Recovery::Run(const Arena* arena) {
   // Resume first: it locks the file, and fails when its recorder lives.
   ASSIGN_OR_RETURN(TraceFileWriter writer, TraceFileWriter::Resume(path_));
-  RETURN_IF_ERROR(ReadPart());
   const uint64_t before = writer.next_event();
   if (arena != nullptr) RETURN_IF_ERROR(Salvage(*arena, writer));
-  aggregator_.Advance(UINT64_MAX);
+  RETURN_IF_ERROR(Aggregate(writer));
   for (const UnrecordedPrograms::Program& program : unrecorded_.Take(UINT64_MAX)) {
     aggregator_.NotRecorded(program.pid, program.image, program.kind.c_str());
   }
@@ -178,7 +193,8 @@ std::vector<RecoveredTrace> RecoverOrphans(const std::string& library_directory)
   std::vector<RecoveredTrace> all;
   const auto recover = [&all](const std::string& trace, const Arena* arena) {
     absl::StatusOr<RecoveredTrace> recovered = Recovery(trace).Run(arena);
-    if (absl::IsAlreadyExists(recovered.status())) return false;  // its recorder lives, or another recovery was faster
+    if (absl::IsAlreadyExists(recovered.status())) return false;  // its recorder lives, or another recovery is at it
+    if (absl::IsNotFound(recovered.status())) return true;        // they were faster: it has its final name
     if (recovered.ok()) {
       all.push_back(*std::move(recovered));
     } else {

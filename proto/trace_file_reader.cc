@@ -57,11 +57,22 @@ bool InOrder(const ConnectionBlocks& connection, int block_count) {
 }  // namespace
 
 absl::StatusOr<TraceFileReader> TraceFileReader::Open(const std::string& path) {
+  // O_NONBLOCK: a FIFO without a writer is refused below, not waited for.
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd.valid()) return absl::ErrnoToStatus(errno, path);
+  return Read(std::move(fd), path);
+}
+
+absl::StatusOr<TraceFileReader> TraceFileReader::OpenDescriptor(int fd, const std::string& path) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return absl::ErrnoToStatus(errno, path);
+  return Read(std::move(copy), path);
+}
+
+absl::StatusOr<TraceFileReader> TraceFileReader::Read(UniqueFd fd, const std::string& path) {
   TraceFileReader reader;
   reader.path_ = path;
-  // O_NONBLOCK: a FIFO without a writer is refused below, not waited for.
-  reader.fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!reader.fd_.valid()) return absl::ErrnoToStatus(errno, path);
+  reader.fd_ = std::move(fd);
   ASSIGN_OR_RETURN(reader.file_size_, SizeOf(reader.fd_.get(), path));
 
   ASSIGN_OR_RETURN(const bool indexed, reader.LoadIndex());

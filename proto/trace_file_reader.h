@@ -31,6 +31,10 @@ class TraceFileReader {
   // format (says which version of socktale wrote it).
   static absl::StatusOr<TraceFileReader> Open(const std::string& path);
 
+  // Reads the file behind an open descriptor, of which it takes a copy; path: its name, for errors. For whoever holds
+  // the file's lock: by its name it might meet another file.
+  static absl::StatusOr<TraceFileReader> OpenDescriptor(int fd, const std::string& path);
+
   TraceFileReader(TraceFileReader&&) = default;
   TraceFileReader& operator=(TraceFileReader&&) = default;
 
@@ -73,6 +77,8 @@ class TraceFileReader {
 
  private:
   TraceFileReader() = default;
+
+  static absl::StatusOr<TraceFileReader> Read(UniqueFd fd, const std::string& path);
 
   // Takes blocks and connections from the index. False when there is none, or none to rely on.
   absl::StatusOr<bool> LoadIndex();

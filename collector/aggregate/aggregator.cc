@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "collector/aggregate/machine.h"
 #include "collector/aggregate/pending.h"
 #include "collector/aggregate/snapshot.h"
@@ -17,6 +18,7 @@ struct Aggregator::State {
   Pending pending;
   Machine machine;
   uint64_t horizon_ns = 0;
+  size_t most_waiting = SIZE_MAX;
   std::vector<Joined> joined;  // connections of the last Snapshot
 
   void Advance(uint64_t to_ns) {
@@ -31,7 +33,17 @@ Aggregator::~Aggregator() = default;
 Aggregator::Aggregator(Aggregator&&) noexcept = default;
 Aggregator& Aggregator::operator=(Aggregator&&) noexcept = default;
 
-absl::Status Aggregator::Add(const RunView& run, uint64_t block) { return state_->pending.Add(run, block); }
+absl::Status Aggregator::Add(const RunView& run, uint64_t block) {
+  RunView rest = run;
+  while (true) {
+    RETURN_IF_ERROR(state_->pending.Add(rest, block, state_->most_waiting));
+    if (rest.events.empty()) return absl::OkStatus();
+    const uint64_t median_ns = state_->pending.MedianKey();
+    state_->Advance(median_ns == UINT64_MAX ? median_ns : median_ns + 1);
+  }
+}
+
+void Aggregator::LimitWaiting(size_t most) { state_->most_waiting = std::max<size_t>(most, 2); }
 
 void Aggregator::Advance(uint64_t horizon_ns) { state_->Advance(horizon_ns); }
 

@@ -12,6 +12,7 @@
 #ifndef SOCKTALE_COLLECTOR_AGGREGATE_AGGREGATOR_H_
 #define SOCKTALE_COLLECTOR_AGGREGATE_AGGREGATOR_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -34,6 +35,12 @@ class Aggregator {
   // block of the trace file they stand in. Copies what it needs (not payload). kDataLoss where the bytes stop making
   // sense; what came before is kept.
   absl::Status Add(const RunView& run, uint64_t block);
+
+  // Lets at most so many events wait (at least 2; a record of about 100 bytes each, and what it refers to). Where more
+  // would have to, the older half is applied before its time, which may put events of different threads out of order.
+  // For files, which anybody may have written; what a collector keeps is bounded by its arena, and never put out of
+  // order.
+  void LimitWaiting(size_t most);
 
   // Applies what was added with a time before horizon_ns (ns since the trace began). UINT64_MAX: everything.
   void Advance(uint64_t horizon_ns);

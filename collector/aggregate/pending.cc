@@ -143,13 +143,12 @@ uint32_t Pending::StreamOf(const RunView& run) {
   return entry->second;
 }
 
-absl::Status Pending::Add(const RunView& run, uint64_t block) {
+absl::Status Pending::Add(RunView& run, uint64_t block, size_t most) {
   const uint32_t stream = StreamOf(run);
-  absl::string_view rest = run.events;
-  while (true) {
+  while (waiting_.size() < most) {
     absl::string_view bytes;
     bool found = false;
-    RETURN_IF_ERROR(NextEvent(rest, bytes, found));
+    RETURN_IF_ERROR(NextEvent(run.events, bytes, found));
     if (!found) return absl::OkStatus();
     RETURN_IF_ERROR(ParseEvent(bytes, run.base_ns, event_));
     const EventView& event = event_;
@@ -188,6 +187,16 @@ absl::Status Pending::Add(const RunView& run, uint64_t block) {
     }
     record.rest_size = static_cast<uint32_t>(waiting_bytes_.size() - record.rest);
   }
+  return absl::OkStatus();
+}
+
+uint64_t Pending::MedianKey() const {
+  std::vector<uint64_t> keys;
+  keys.reserve(waiting_.size());
+  for (const Record& record : waiting_) keys.push_back(record.key_ns);
+  const auto middle = keys.begin() + static_cast<std::ptrdiff_t>(keys.size() / 2);
+  std::nth_element(keys.begin(), middle, keys.end());
+  return *middle;
 }
 
 void Pending::Take(uint64_t horizon_ns) {

@@ -58,8 +58,12 @@ uint64_t MovedBytes(const EventView& event);
 
 class Pending {
  public:
-  // Takes the events of a run. kDataLoss where they stop making sense; those before are kept.
-  absl::Status Add(const RunView& run, uint64_t block);
+  // Takes events off the front of run.events, until there are none or `most` wait. kDataLoss where they stop making
+  // sense; those before are kept.
+  absl::Status Add(RunView& run, uint64_t block, size_t most);
+
+  // The time that half of the waiting events take effect at or before. Only while some wait.
+  uint64_t MedianKey() const;
 
   // Moves every record with key_ns < horizon_ns out of the waiting ones. They can be read in order of key_ns (those of
   // one stream in the order they came) by taken() until the next call.

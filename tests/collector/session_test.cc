@@ -190,6 +190,7 @@ TEST(RecoveryTest, SalvagesWhatWasCommittedWhenTheCollectorIsKilledAtAnyMoment) 
     uint64_t written = 0;
     while (written < before_kill) ASSERT_TRUE(thread.Write(NumberedEvent(3, ++written, payload)));
     collector.Kill();
+    shim.slot(shim.slot_index()).drops.store(3);
     // The program runs on into what is left of the arena.
     thread.WaitNoMore();
     for (int i = 0; i < 10 && thread.Write(NumberedEvent(3, written + 1, payload)); ++i) ++written;
@@ -204,6 +205,8 @@ TEST(RecoveryTest, SalvagesWhatWasCommittedWhenTheCollectorIsKilledAtAnyMoment) 
     EXPECT_TRUE(trace.sealed);
     EXPECT_TRUE(trace.tables.recovered());
     EXPECT_EQ(trace.tables.event_count(), written + 1);
+    ASSERT_EQ(trace.tables.process_size(), 1);
+    EXPECT_EQ(trace.tables.process(0).drops(), 3u);
     EXPECT_THAT(trace.numbers.at({7, 0}), ElementsAreArray(UpTo(written)));
     EXPECT_THAT(trace.numbers.at({8, 0}), ElementsAreArray(UpTo(1)));
     EXPECT_THAT(home.ArenaFiles(), IsEmpty());

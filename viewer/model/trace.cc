@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "collector/aggregate/file_events.h"
 
 namespace socktale {
 namespace {
@@ -48,28 +49,8 @@ void Trace::SetTables(Tables tables) {
 }
 
 absl::Status Trace::Aggregate(size_t from) {
-  const std::vector<BlockEntry>& blocks = reader_.blocks();
-  std::vector<uint64_t> horizon(blocks.size() + 1, UINT64_MAX);
-  for (size_t i = blocks.size(); i-- > from;) {
-    horizon[i] =
-        blocks[i].kind() == BLOCK_KIND_EVENTS ? std::min(horizon[i + 1], blocks[i].first_ns()) : horizon[i + 1];
-  }
-  for (size_t i = from; i < blocks.size(); ++i) {
-    if (blocks[i].kind() != BLOCK_KIND_EVENTS) continue;
-    const absl::StatusOr<absl::string_view> payload = reader_.ReadBlock(i);
-    if (absl::IsDataLoss(payload.status())) continue;
-    if (!payload.ok()) return payload.status();
-    absl::string_view rest = *payload;
-    while (true) {
-      RunView run;
-      bool found = false;
-      // What does not parse is damage: what came before it counts.
-      if (!NextRun(rest, run, found).ok() || !found) break;
-      aggregator_->Add(run, reader_.sequence(i)).IgnoreError();
-    }
-    aggregator_->Advance(horizon[i + 1] == UINT64_MAX ? blocks[i].last_ns() + 1 : horizon[i + 1]);
-  }
-  aggregator_->Advance(reader_.end_ns() + 1);
+  uint64_t damaged = 0;  // the reader lists where
+  RETURN_IF_ERROR(AggregateBlocks(reader_, from, reader_.blocks().size(), *aggregator_, damaged));
   Tables tables = aggregator_->Snapshot(reader_.end_ns());
   connection_blocks_ = aggregator_->BlocksOfConnections();
   if (!reader_.sealed()) {
