@@ -31,8 +31,8 @@ class UniqueFd {
   // Gives the descriptor up without closing it.
   int release() { return std::exchange(fd_, -1); }
 
-  // Closes what is held and takes `fd`. An error of close(2) is of no use here: what must reach the disk is checked
-  // by the write that put it there.
+  // Closes what is held and takes `fd`. An error of close(2) is not told: on network file systems it may be the first
+  // word of bytes that are lost, so who must know calls fdatasync(2) before (as sealing a trace does).
   void reset(int fd = -1) {
     if (fd_ >= 0) ::close(fd_);
     fd_ = fd;

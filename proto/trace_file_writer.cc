@@ -3,10 +3,12 @@
 #include "proto/trace_file_writer.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,6 +22,11 @@
 
 namespace socktale {
 namespace {
+
+// How often a part file is opened that turns out to be another one when it is locked.
+constexpr int kMostLockTries = 100;
+
+constexpr uint32_t kZfsMagic = 0x2fc12fc1;  // not in linux/magic.h
 
 absl::Status Failed(int error, absl::string_view what) {
   const std::string message = absl::StrCat(what, ": ", strerror(error));
@@ -38,22 +45,64 @@ absl::Status NewMarker(std::string& marker) {
   return absl::OkStatus();
 }
 
-// Takes the lock that says that a recorder lives.
-absl::Status Lock(int fd, const std::string& part_path) {
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
-  if (errno == EWOULDBLOCK) return absl::AlreadyExistsError(absl::StrCat(part_path, ": a recording writes it"));
-  return Failed(errno, absl::StrCat("cannot lock ", part_path));
+// Whether the name still leads to what is open as `fd`.
+bool Names(const std::string& path, int fd) {
+  struct stat held {
+  }, named{};
+  return ::fstat(fd, &held) == 0 && ::lstat(path.c_str(), &named) == 0 && held.st_dev == named.st_dev &&
+         held.st_ino == named.st_ino;
+}
+
+// Opens the part file (flags as for open(2), mode 0600) and takes the lock that says that a recorder lives. In between,
+// its recorder may have given it its final name: then what was locked is a sealed trace, and is let go.
+absl::StatusOr<UniqueFd> OpenLocked(const std::string& part_path, int flags) {
+  // Whoever locks a file that was made a moment ago only looks at it, and lets go.
+  const bool creating = (flags & O_CREAT) != 0;
+  for (int tries = 0; tries < kMostLockTries; ++tries) {
+    UniqueFd fd(::open(part_path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+    if (!fd.valid()) {
+      return absl::ErrnoToStatus(errno, absl::StrCat(creating ? "cannot create " : "cannot open ", part_path));
+    }
+    if (::flock(fd.get(), creating ? LOCK_EX : LOCK_EX | LOCK_NB) == 0) {
+      if (Names(part_path, fd.get())) return fd;
+    } else if (errno == EWOULDBLOCK) {
+      return absl::AlreadyExistsError(absl::StrCat(part_path, ": a recording writes it"));
+    } else if (errno != EINTR) {
+      return Failed(errno, absl::StrCat("cannot lock ", part_path));
+    }
+  }
+  return absl::UnavailableError(absl::StrCat("cannot lock ", part_path, ": it is replaced again and again"));
 }
 
 // Clears the way for a new part file.
 absl::Status RemoveOldPart(const std::string& part_path) {
-  struct stat status {};
-  if (::lstat(part_path.c_str(), &status) != 0 && errno == ENOENT) return absl::OkStatus();
-  if (const UniqueFd old(::open(part_path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)); old.valid()) {
-    RETURN_IF_ERROR(Lock(old.get(), part_path));
-  }
+  const absl::StatusOr<UniqueFd> old = OpenLocked(part_path, O_RDONLY);
+  if (absl::IsNotFound(old.status())) return absl::OkStatus();
+  if (absl::IsAlreadyExists(old.status())) return old.status();
+  // What cannot be opened, like a symbolic link, nobody writes to under this name.
   if (::unlink(part_path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot write over ", part_path));
+}
+
+// Whether write(2) says all there is to say about room: local file systems reserve it there and then. Network ones, and
+// whatever stands behind FUSE, may tell of a full disk or an exceeded quota only when the bytes are sent off. To ask
+// all of them would be simple, but on a local disk that is busy the answer takes longer than many a recording.
+bool WriteTellsTheTruth(int fd) {
+  struct statfs system {};
+  if (::fstatfs(fd, &system) != 0) return false;
+  switch (static_cast<uint32_t>(system.f_type)) {
+    case EXT4_SUPER_MAGIC:  // ext2 and ext3, too
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+    case RAMFS_MAGIC:
+    case OVERLAYFS_SUPER_MAGIC:
+    case kZfsMagic:
+      return true;
+    default:
+      return false;
+  }
 }
 
 // Cuts encoded Tables into pieces of at most `most` bytes, between fields. A single field is never that long.
@@ -88,10 +137,8 @@ absl::StatusOr<TraceFileWriter> TraceFileWriter::Create(const std::string& path,
   }
   const std::string part_path = writer.part_path();
   if (overwrite) RETURN_IF_ERROR(RemoveOldPart(part_path));
-  writer.fd_.reset(::open(part_path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!writer.fd_.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot create ", part_path));
-  absl::Status made = Lock(writer.fd_.get(), part_path);
-  if (made.ok()) made = NewMarker(writer.marker_);
+  ASSIGN_OR_RETURN(writer.fd_, OpenLocked(part_path, O_RDWR | O_CREAT | O_EXCL));
+  absl::Status made = NewMarker(writer.marker_);
   if (made.ok()) {
     TraceHeader payload = header;
     payload.set_format(kTraceFormat);
@@ -110,10 +157,8 @@ absl::StatusOr<TraceFileWriter> TraceFileWriter::Resume(const std::string& path)
   TraceFileWriter writer;
   writer.path_ = path;
   const std::string part_path = writer.part_path();
-  writer.fd_.reset(::open(part_path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!writer.fd_.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", part_path));
-  RETURN_IF_ERROR(Lock(writer.fd_.get(), part_path));
-  ASSIGN_OR_RETURN(const TraceFileReader reader, TraceFileReader::Open(part_path));
+  ASSIGN_OR_RETURN(writer.fd_, OpenLocked(part_path, O_RDWR));
+  ASSIGN_OR_RETURN(const TraceFileReader reader, TraceFileReader::OpenDescriptor(writer.fd_.get(), part_path));
   if (reader.header().format() == 0) return absl::DataLossError(absl::StrCat(part_path, ": its beginning is missing"));
   writer.entries_ = reader.blocks();
   // Of a file that was sealed but not renamed; a new index will stand here.
@@ -197,7 +242,18 @@ absl::Status TraceFileWriter::Seal(const Tables& tables, const std::vector<Conne
   trailer.set_index_offset(index_offset);
   trailer.set_trailer_magic(kTrailerMagic);
   RETURN_IF_ERROR(Write(trailer.SerializeAsString(), {}, "the trailer"));
+  RETURN_IF_ERROR(AskTheDisk());
   return Rename();
+}
+
+absl::Status TraceFileWriter::AskTheDisk() {
+  if (WriteTellsTheTruth(fd_.get())) return absl::OkStatus();
+  while (::fdatasync(fd_.get()) != 0) {
+    if (errno == EINTR) continue;
+    if (errno == EINVAL || errno == ENOSYS || errno == EROFS) break;  // nothing there that could be waited for
+    return Failed(errno, absl::StrCat("cannot bring ", part_path(), " to its disk"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status TraceFileWriter::Rename() {

@@ -80,6 +80,9 @@ class TraceFileWriter {
   // Writes at the file's end, all or nothing; what: for the error's words.
   absl::Status Write(absl::string_view head, absl::string_view body, const std::string& what);
 
+  // Waits until the bytes are where they stay, on file systems that accept what they may not be able to keep.
+  absl::Status AskTheDisk();
+
   // Gives the finished part file its final name.
   absl::Status Rename();
 
