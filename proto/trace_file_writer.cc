@@ -17,8 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
 #include "base/status_macros.h"
+#include "proto/encoded_tables.h"
 #include "proto/trace_file_reader.h"
-#include "proto/wire_scanner.h"
 
 namespace socktale {
 namespace {
@@ -105,23 +105,6 @@ bool WriteTellsTheTruth(int fd) {
   }
 }
 
-// Cuts encoded Tables into pieces of at most `most` bytes, between fields. A single field is never that long.
-std::vector<absl::string_view> SplitFields(absl::string_view encoded, size_t most) {
-  std::vector<absl::string_view> pieces;
-  size_t begin = 0, end = 0;
-  WireScanner scan(encoded);
-  for (uint32_t tag = 0; scan.Next(tag);) {
-    scan.Skip(tag);
-    if (scan.offset() - begin > most && end > begin) {
-      pieces.push_back(encoded.substr(begin, end - begin));
-      begin = end;
-    }
-    end = scan.offset();
-  }
-  pieces.push_back(encoded.substr(begin));
-  return pieces;
-}
-
 }  // namespace
 
 absl::StatusOr<TraceFileWriter> TraceFileWriter::Create(const std::string& path, const TraceHeader& header,
@@ -195,22 +178,13 @@ absl::StatusOr<uint64_t> TraceFileWriter::AppendEvents(absl::string_view events,
   return first_event;
 }
 
-absl::Status TraceFileWriter::AppendTables(const Tables& tables) {
-  // A protobuf message is the sum of its parts, wherever they stand: large tables go into several blocks.
-  std::string encoded;
-  if (!tables.SerializeToString(&encoded)) {
-    return absl::ResourceExhaustedError(absl::StrCat("tables of ", tables.ByteSizeLong(), " bytes are too large"));
-  }
-  const std::vector<absl::string_view> pieces = SplitFields(encoded, kBlockMaxBytes / 2);
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    Tables place;
-    if (pieces.size() > 1) {
-      place.set_part(static_cast<uint32_t>(i));
-      place.set_parts(static_cast<uint32_t>(pieces.size()));
-    }
+absl::Status TraceFileWriter::AppendTables(const Tables& tables, const std::function<void()>& between_blocks) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> pieces, EncodeTables(tables, kBlockMaxBytes / 2));
+  for (const std::string& piece : pieces) {
+    if (between_blocks) between_blocks();
     BlockHeader header;
     header.set_kind(BLOCK_KIND_TABLES);
-    RETURN_IF_ERROR(AppendBlock(std::move(header), absl::StrCat(pieces[i], place.SerializeAsString()), true));
+    RETURN_IF_ERROR(AppendBlock(std::move(header), piece, true));
   }
   return absl::OkStatus();
 }

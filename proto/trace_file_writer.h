@@ -6,6 +6,7 @@
 #define SOCKTALE_PROTO_TRACE_FILE_WRITER_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -53,8 +54,9 @@ class TraceFileWriter {
   // kept only when it is smaller. Returns the number of the block's first event.
   absl::StatusOr<uint64_t> AppendEvents(absl::string_view events, const EventBlockInfo& info, bool compress);
 
-  // Appends a tables block; the last one in a file counts.
-  absl::Status AppendTables(const Tables& tables);
+  // Appends tables; the last ones in a file count. Large ones take a while: between_blocks, if set, is called for each
+  // 32 MiB of them.
+  absl::Status AppendTables(const Tables& tables, const std::function<void()>& between_blocks = nullptr);
 
   // Writes tables, index and trailer and renames the file to its final name. connections: for each connection the
   // block sequence numbers that hold its events. No call may follow. When the disk is full the part file stays, whole

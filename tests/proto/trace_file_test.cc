@@ -241,6 +241,41 @@ TEST_F(TraceFileTest, LargeTablesStandInSeveralBlocks) {
   EXPECT_TRUE(found);
 }
 
+TEST_F(TraceFileTest, AProcessWhoseRowNoBlockCanHoldLosesWordsNotItsSeal) {
+  Tables tables = SampleTables(2);
+  Process& process = *tables.mutable_process(0);
+  for (uint32_t i = 1; i <= 40; ++i) {
+    Image& image = *process.add_image();
+    image.set_number(i);
+    image.set_path("/usr/bin/cc");
+    image.add_argv(std::string(2 << 20, 'a'));
+    image.set_cwd("/src");
+  }
+  ResolvedName& name = *tables.add_name();  // which no block can hold either
+  name.set_host(std::string(40 << 20, 'h'));
+  tables.set_event_count(77);
+  auto writer = TraceFileWriter::Create(path_, SampleHeader(), false);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  const absl::Status sealed = writer->Seal(tables, {});
+  ASSERT_TRUE(sealed.ok()) << sealed;
+  TraceFileReader reader = MustOpen(path_);
+  bool found = false;
+  const auto read = reader.ReadTables(&found);
+  ASSERT_TRUE(read.ok() && found) << read.status();
+  EXPECT_THAT(reader.damage(), IsEmpty());
+  ASSERT_EQ(read->process_size(), 1);
+  ASSERT_EQ(read->process(0).image_size(), 40);
+  EXPECT_EQ(read->process(0).image(0).argv_size(), 0);
+  EXPECT_EQ(read->process(0).image(0).path(), "/usr/bin/cc");
+  EXPECT_EQ(read->process(0).image(39).argv(0).size(), size_t{2 << 20}) << "the last program's are the last to go";
+  EXPECT_EQ(read->name_size(), 0);
+  EXPECT_EQ(read->connection_size(), 2);
+  EXPECT_EQ(read->event_count(), 77u);
+  ASSERT_EQ(read->missing_size(), 1);
+  EXPECT_EQ(read->missing(0).kind(), "row_cut");
+  EXPECT_EQ(read->missing(0).count(), 25u + 1) << "of 40 times 2 MiB no more than 15 fit into 32 MiB";
+}
+
 TEST_F(TraceFileTest, TablesOfShortLivesAreNotTakenForAnAttack) {
   Tables tables;
   for (uint32_t i = 1; i <= 50'000; ++i) {

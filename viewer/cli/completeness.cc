@@ -39,7 +39,7 @@ absl::string_view Absl(std::string_view text) { return {text.data(), text.size()
 
 // The words of these begin with "is" or a verb in mind: their subject is a program or a process, not a number.
 bool SpeaksOfProgram(std::string_view kind) {
-  for (const char* name : {"static", "go", "setuid", "other_libc", "io_uring", "not_attached", "environment_cleared"}) {
+  for (const char* name : {"static", "go", "setuid", "other_libc", "io_uring", "not_attached"}) {
     if (kind == name) return true;
   }
   return false;
@@ -96,7 +96,7 @@ std::string MissingInWords(const Missing& row, const Process* process) {
     return detail.empty() ? text : absl::StrCat(text, ": ", detail);
   }
   const std::string times = row.count() > 1 ? absl::StrCat(" ×", row.count()) : "";
-  if (row.kind() == "not_attached" || row.kind() == "environment_cleared") {
+  if (row.kind() == "not_attached") {
     const std::string subject = process != nullptr ? ProcessLabel(*process) : "a process";
     return absl::StrCat(subject, times, ": ", words, detail.empty() ? "" : ": ", detail);
   }

@@ -29,8 +29,7 @@ constexpr std::pair<std::string_view, std::string_view> kUnrecordedKinds[] = {
     {"go", "a Go program"},
     {"setuid", "gains privileges"},
     {"other_libc", "another C library or processor"},
-    {"not_attached", "it did not attach"},
-    {"environment_cleared", "started with an empty environment"}};
+    {"not_attached", "it did not attach"}};
 
 std::string_view UnrecordedInWords(std::string_view kind) {
   for (const auto& [name, words] : kUnrecordedKinds) {
