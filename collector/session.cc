@@ -28,6 +28,7 @@
 #include "collector/clock.h"
 #include "collector/process_watch.h"
 #include "collector/tables.h"
+#include "collector/tables_pace.h"
 #include "collector/unrecorded.h"
 #include "proto/trace_file_writer.h"
 
@@ -59,9 +60,6 @@ constexpr uint64_t kCommitSlackNs = 20 * kMillisecondNs;
 // A close or dup2 in progress holds the order of things back so long at most.
 constexpr uint64_t kLongestCloseNs = 5 * kSecondNs;
 
-// Tables are written so often, but take at most one part in so many of the collector's time.
-constexpr uint64_t kTablesNs = 10 * kSecondNs;
-constexpr uint64_t kTablesShare = 50;
 // Looks in a row for images that begin while we look; a hostile counter may never stand still.
 constexpr int kMostLooks = 16;
 
@@ -102,7 +100,9 @@ class RecordingSession final : public Session {
         writer_(std::move(writer)),
         watch_(std::move(watch)),
         reader_(&arena_, [this](uint32_t image, const EventView& event) { unrecorded_.Add(image, event); }),
-        builder_(&reader_, &writer_, [this](const RunView& run, uint64_t block) { RunWritten(run, block); }) {}
+        builder_(&reader_, &writer_, [this](const RunView& run, uint64_t block) { RunWritten(run, block); }) {
+    aggregator_.WhileBusy([this] { KeepUp(); });
+  }
 
   ~RecordingSession() override {
     // Without Finish the shims must not wait for a collector that is not there, and a recovery may find the arena.
@@ -159,6 +159,8 @@ class RecordingSession final : public Session {
   void CheckThreads();
   void SettleEnded();
   absl::Status Drain(bool everything);
+  absl::Status WriteCommitted(bool everything, uint64_t pass_ns);
+  void KeepUp();
   bool Due(const ArenaReader::Ready& ready, uint64_t now) const;
   void WakeIfFreed();
   bool Crowded(uint32_t numerator, uint32_t denominator) const;
@@ -194,10 +196,10 @@ class RecordingSession final : public Session {
   uint64_t next_thorough_ns_ = 0;
   uint64_t next_quiet_ns_ = 0;
   uint64_t last_drain_ns_ = 0;
-  uint64_t waited_ns_ = 0;  // when a writer was last seen to wait for room (ns since the trace began); 0: never
-  uint64_t woken_for_ = 0;  // chunks freed when writers were last woken
-  uint64_t next_tables_ns_ = kTablesNs;
+  uint64_t waited_ns_ = 0;     // when a writer was last seen to wait for room (ns since the trace began); 0: never
+  uint64_t woken_for_ = 0;     // chunks freed when writers were last woken
   uint64_t tables_event_ = 1;  // next_event when tables were last written
+  TablesPace tables_pace_;
   uint64_t next_growth_ns_ = 0;
   uint64_t sleep_ns_ = kShortestSleepNs;
   uint64_t unreadable_runs_ = 0;
@@ -359,9 +361,8 @@ void RecordingSession::WakeIfFreed() {
   arena_.WakeWriters();
 }
 
-// Writes what is committed now.
-absl::Status RecordingSession::Drain(bool everything) {
-  const uint64_t pass_ns = Now();
+// Writes what is committed now (pass_ns) to the file, and gives it to the aggregator to wait there.
+absl::Status RecordingSession::WriteCommitted(bool everything, uint64_t pass_ns) {
   if (arena_.header().waiters.load(std::memory_order_relaxed) != 0) waited_ns_ = pass_ns;
   const bool behind =
       reader_.Measure().bytes > kBehindBytes || Crowded(1, 2) || (waited_ns_ != 0 && pass_ns - waited_ns_ < kBehindNs);
@@ -372,8 +373,24 @@ absl::Status RecordingSession::Drain(bool everything) {
       }));
   last_drain_ns_ = MonotonicNs();
   WakeIfFreed();
+  return absl::OkStatus();
+}
+
+absl::Status RecordingSession::Drain(bool everything) {
+  const uint64_t pass_ns = Now();
+  RETURN_IF_ERROR(WriteCommitted(everything, pass_ns));
   aggregator_.Advance(Horizon(pass_ns));
   return absl::OkStatus();
+}
+
+// While the aggregator is busy: programs must neither take the collector for stuck nor wait for room. What it has been
+// told of processes stays as it is meanwhile.
+void RecordingSession::KeepUp() {
+  Beat();
+  if (finished_ || !stopped_.empty()) return;
+  LookAround(false);
+  if (!Due(reader_.Measure(), MonotonicNs())) return;
+  if (const absl::Status written = WriteCommitted(false, Now()); !written.ok()) Stop(written);
 }
 
 absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
@@ -415,17 +432,19 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   return absl::OkStatus();
 }
 
-// Tables in between: a file that is cut has recent ones.
 absl::Status RecordingSession::WriteTablesIfDue() {
   const uint64_t start = Now();
-  if (start < next_tables_ns_) return absl::OkStatus();
-  unrecorded_.Prune(start - std::min(start, kTablesNs));
-  if (writer_.next_event() != tables_event_) {
+  if (!tables_pace_.TimeCame(start) || !stopped_.empty()) return absl::OkStatus();
+  unrecorded_.Prune(start - std::min(start, TablesPace::kIntervalNs));
+  if (writer_.next_event() != tables_event_ && tables_pace_.Affordable(writer_.bytes_written())) {
     tables_event_ = writer_.next_event();
-    RETURN_IF_ERROR(writer_.AppendTables(aggregator_.Snapshot(start)));
-    Beat();
+    const Tables tables = aggregator_.Snapshot(start);
+    if (!stopped_.empty()) return absl::OkStatus();  // what came meanwhile could not be written
+    const uint64_t before = writer_.bytes_written();
+    RETURN_IF_ERROR(writer_.AppendTables(tables, [this] { Beat(); }));
+    tables_pace_.Written(writer_.bytes_written() - before);
   }
-  next_tables_ns_ = Now() + std::max(kTablesNs, (Now() - start) * kTablesShare);
+  tables_pace_.Next(start, Now());
   return absl::OkStatus();
 }
 

@@ -20,11 +20,12 @@ struct Aggregator::State {
   uint64_t horizon_ns = 0;
   size_t most_waiting = SIZE_MAX;
   std::vector<Joined> joined;  // connections of the last Snapshot
+  Meanwhile meanwhile;
 
   void Advance(uint64_t to_ns) {
     horizon_ns = std::max(horizon_ns, to_ns);
     pending.Take(horizon_ns);
-    machine.Apply(pending, horizon_ns);
+    machine.Apply(pending, horizon_ns, meanwhile);
   }
 };
 
@@ -44,6 +45,8 @@ absl::Status Aggregator::Add(const RunView& run, uint64_t block) {
 }
 
 void Aggregator::LimitWaiting(size_t most) { state_->most_waiting = std::max<size_t>(most, 2); }
+
+void Aggregator::WhileBusy(std::function<void()> work) { state_->meanwhile.Set(std::move(work)); }
 
 void Aggregator::Advance(uint64_t horizon_ns) { state_->Advance(horizon_ns); }
 
@@ -92,8 +95,10 @@ void Aggregator::NotRecorded(uint32_t pid, const Image& image, const char* kind)
 Tables Aggregator::Snapshot(uint64_t end_ns) {
   state_->Advance(state_->horizon_ns);  // what came late
   const World& world = state_->machine.world();
-  state_->joined = JoinFlows(world);
-  Tables tables = MakeTables(world, state_->joined, end_ns);
+  state_->joined = JoinFlows(world, state_->meanwhile);
+  state_->meanwhile.Work();
+  Tables tables = MakeTables(world, state_->joined, end_ns, state_->meanwhile);
+  state_->meanwhile.Work();
   AddMissing(world, tables);
   return tables;
 }

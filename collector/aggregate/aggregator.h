@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -41,6 +42,10 @@ class Aggregator {
   // For files, which anybody may have written; what a collector keeps is bounded by its arena, and never put out of
   // order.
   void LimitWaiting(size_t most);
+
+  // Sets work to be done every few milliseconds while Advance and Snapshot are about theirs, which may take seconds. It
+  // may call Add, where no limit is set, and no other function.
+  void WhileBusy(std::function<void()> work);
 
   // Applies what was added with a time before horizon_ns (ns since the trace began). UINT64_MAX: everything.
   void Advance(uint64_t horizon_ns);

@@ -49,12 +49,13 @@ void Machine::Ended(const ProcessEnd& end) {
                end);
 }
 
-void Machine::Apply(const Pending& pending, uint64_t horizon_ns) {
+void Machine::Apply(const Pending& pending, uint64_t horizon_ns, Meanwhile& meanwhile) {
   streams_.resize(pending.streams().size());
   EventView event;
   const EventView nothing;
   size_t ended = 0;
   for (size_t i = 0; i < pending.taken(); ++i) {
+    meanwhile.Step();
     const Record& record = pending.record(i);
     while (ended < ends_.size() && ends_[ended].end_ns < record.key_ns) Apply(ends_[ended++]);
     const bool more = pending.Rest(record, event);

@@ -26,7 +26,8 @@ constexpr size_t kMaxCandidates = 256;
 
 class Joiner {
  public:
-  explicit Joiner(const World& world) : world_(world), partner_(world.flows.size(), 0) {}
+  Joiner(const World& world, Meanwhile& meanwhile)
+      : world_(world), meanwhile_(meanwhile), partner_(world.flows.size(), 0) {}
 
   std::vector<Joined> Run();
 
@@ -52,6 +53,7 @@ class Joiner {
   bool SameNetwork(const FlowState& a, const FlowState& b) const;
 
   const World& world_;
+  Meanwhile& meanwhile_;
   std::vector<uint32_t> partner_;
   std::vector<Joined> joined_;
 };
@@ -91,6 +93,7 @@ void Joiner::Join(uint32_t a, uint32_t b, JoinKind kind) {
 
 void Joiner::Pairs() {
   for (uint32_t id = 1; id < world_.flows.size(); ++id) {
+    meanwhile_.Step();
     const FlowState& flow = world_.flows[id];
     if (flow.role != ROLE_PAIR || flow.pair <= id || !Worth(flow)) continue;
     partner_[id] = flow.pair;
@@ -105,6 +108,7 @@ void Joiner::Internet() {
   absl::flat_hash_map<std::tuple<bool, uint16_t, uint16_t>, std::vector<Candidate>> by_ports;
   std::vector<Candidate> all;
   for (uint32_t id = 1; id < world_.flows.size(); ++id) {
+    meanwhile_.Step();
     const FlowState& flow = world_.flows[id];
     if (flow.failed || partner_[id] != 0 || !Worth(flow)) continue;
     const auto local = ParseInternetAddress(LocalAddress(world_, flow));
@@ -119,6 +123,7 @@ void Joiner::Internet() {
     return std::make_pair(start(a), a.flow) < std::make_pair(start(b), b.flow);
   };
   for (auto& [ports, candidates] : by_ports) std::sort(candidates.begin(), candidates.end(), earlier);
+  meanwhile_.Work();
   // Clients look for servers; what is left (inherited sockets, datagrams) looks for anything.
   std::sort(all.begin(), all.end(), [&](const Candidate& a, const Candidate& b) {
     const bool a_later = world_.flows[a.flow].role != ROLE_CLIENT;
@@ -126,6 +131,7 @@ void Joiner::Internet() {
     return a_later != b_later ? b_later : earlier(a, b);
   });
   for (const Candidate& mine : all) {
+    meanwhile_.Step();
     const FlowState& flow = world_.flows[mine.flow];
     if (partner_[mine.flow] != 0) continue;
     const bool stream = IsStreamType(Object(flow).type);
@@ -163,6 +169,7 @@ void Joiner::UnixStreams() {
   absl::flat_hash_map<std::string, std::vector<uint32_t>> clients;  // path → flows by start
   std::vector<uint32_t> accepted;
   for (uint32_t id = 1; id < world_.flows.size(); ++id) {
+    meanwhile_.Step();
     const FlowState& flow = world_.flows[id];
     if (Object(flow).domain != AF_UNIX || !IsStreamType(Object(flow).type) || flow.failed || partner_[id] != 0)
       continue;
@@ -179,6 +186,7 @@ void Joiner::UnixStreams() {
   std::sort(accepted.begin(), accepted.end(), earlier);
   absl::flat_hash_map<std::string, size_t> done;  // path → clients in front that have their partner
   for (const uint32_t id : accepted) {
+    meanwhile_.Step();
     const FlowState& flow = world_.flows[id];
     const ObjectState& listener = world_.objects[Object(flow).accepted_from];
     const std::string path = UnixName(listener.local, listener.maker_cwd);
@@ -214,6 +222,7 @@ void Joiner::UnixDatagrams() {
   const auto local_name = [this](const FlowState& flow) { return UnixName(LocalAddress(world_, flow), Cwd(flow)); };
   std::vector<uint32_t> flows;
   for (uint32_t id = 1; id < world_.flows.size(); ++id) {
+    meanwhile_.Step();
     const FlowState& flow = world_.flows[id];
     if (Object(flow).domain != AF_UNIX || IsStreamType(Object(flow).type) || flow.failed || partner_[id] != 0 ||
         flow.datagrams == 0) {
@@ -223,6 +232,7 @@ void Joiner::UnixDatagrams() {
     by_names[{local_name(flow), flow.peer_key}].push_back(id);
   }
   for (const uint32_t id : flows) {
+    meanwhile_.Step();
     if (partner_[id] != 0) continue;
     const FlowState& flow = world_.flows[id];
     const std::string local = local_name(flow);
@@ -252,6 +262,7 @@ std::vector<Joined> Joiner::Run() {
   UnixStreams();
   UnixDatagrams();
 
+  meanwhile_.Work();
   // What listens tells which end of a socket found connected is the server's.
   absl::flat_hash_map<uint16_t, bool> listening;
   for (const ObjectState& object : world_.objects) {
@@ -274,6 +285,7 @@ std::vector<Joined> Joiner::Run() {
       std::swap(pair.client, pair.server);
   }
   for (uint32_t id = 1; id < world_.flows.size(); ++id) {
+    meanwhile_.Step();
     const FlowState& flow = world_.flows[id];
     if (partner_[id] != 0 || !Worth(flow)) continue;
     Joined alone;
@@ -298,6 +310,6 @@ const std::string& LocalAddress(const World& world, const FlowState& flow) {
   return flow.local.empty() ? learnt_later : flow.local;
 }
 
-std::vector<Joined> JoinFlows(const World& world) { return Joiner(world).Run(); }
+std::vector<Joined> JoinFlows(const World& world, Meanwhile& meanwhile) { return Joiner(world, meanwhile).Run(); }
 
 }  // namespace socktale

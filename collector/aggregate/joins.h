@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "collector/aggregate/meanwhile.h"
 #include "collector/aggregate/state.h"
 #include "proto/trace.pb.h"
 
@@ -22,7 +23,8 @@ struct Joined {
 
 // Every flow that is worth telling, in exactly one element, in order of start. Left out are datagram sockets' talks in
 // which nothing moved, and socketpairs within one process over which nothing came.
-std::vector<Joined> JoinFlows(const World& world);
+// meanwhile: worked off now and then.
+std::vector<Joined> JoinFlows(const World& world, Meanwhile& meanwhile);
 
 // The local address of a flow; as its object learnt it later where the flow itself has none.
 const std::string& LocalAddress(const World& world, const FlowState& flow);

@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "collector/aggregate/descriptors.h"
 #include "collector/aggregate/flows.h"
+#include "collector/aggregate/meanwhile.h"
 #include "collector/aggregate/pending.h"
 #include "collector/aggregate/processes.h"
 #include "collector/aggregate/state.h"
@@ -23,8 +24,9 @@ class Machine {
  public:
   Machine() : flows_(world_), descriptors_(world_, flows_), processes_(world_, descriptors_) {}
 
-  // Takes what `pending` has out, in its order. horizon_ns: ends of processes before it are applied, too.
-  void Apply(const Pending& pending, uint64_t horizon_ns);
+  // Takes what `pending` has out, in its order. horizon_ns: ends of processes before it are applied, too. meanwhile:
+  // worked off now and then; it may add to what waits.
+  void Apply(const Pending& pending, uint64_t horizon_ns, Meanwhile& meanwhile);
 
   // A process is known to have ended, by one of its images or by its pid (the other is 0). Takes effect in its turn,
   // for its last events may still be on their way.

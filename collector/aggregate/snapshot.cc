@@ -211,7 +211,7 @@ void FillObject(const ObjectState& state, uint32_t id, Object& object) {
   for (const int32_t fd : watches) object.add_watches(fd);
 }
 
-void FillLives(const World& world, Tables& tables) {
+void FillLives(const World& world, Tables& tables, Meanwhile& meanwhile) {
   // Generations count in order of time, which is not always the order in which lives came to be known.
   std::vector<uint32_t> order;
   for (uint32_t id = 1; id < world.lives.size(); ++id) order.push_back(id);
@@ -220,6 +220,7 @@ void FillLives(const World& world, Tables& tables) {
     const LifeState& y = world.lives[b];
     return std::tie(x.process, x.fd, x.start_ns, a) < std::tie(y.process, y.fd, y.start_ns, b);
   });
+  meanwhile.Work();
   std::vector<uint32_t> generation(world.lives.size(), 1);
   for (size_t i = 1; i < order.size(); ++i) {
     const LifeState& before = world.lives[order[i - 1]];
@@ -228,6 +229,7 @@ void FillLives(const World& world, Tables& tables) {
   }
   tables.mutable_life()->Reserve(static_cast<int>(world.lives.size()));
   for (uint32_t id = 1; id < world.lives.size(); ++id) {
+    meanwhile.Step();
     const LifeState& state = world.lives[id];
     const ProcessState& owner = world.processes[state.process];
     DescriptorLife& life = *tables.add_life();
@@ -256,10 +258,14 @@ void FillLives(const World& world, Tables& tables) {
 
 }  // namespace
 
-Tables MakeTables(const World& world, const std::vector<Joined>& joined, uint64_t end_ns) {
+Tables MakeTables(const World& world, const std::vector<Joined>& joined, uint64_t end_ns, Meanwhile& meanwhile) {
   Tables tables;
-  for (uint32_t id = 1; id < world.processes.size(); ++id) FillProcess(world.processes[id], id, *tables.add_process());
+  for (uint32_t id = 1; id < world.processes.size(); ++id) {
+    meanwhile.Step();
+    FillProcess(world.processes[id], id, *tables.add_process());
+  }
   for (uint32_t id = 1; id < world.threads.size(); ++id) {
+    meanwhile.Step();
     const ThreadState& state = world.threads[id];
     Thread& thread = *tables.add_thread();
     thread.set_process(state.process);
@@ -271,11 +277,15 @@ Tables MakeTables(const World& world, const std::vector<Joined>& joined, uint64_
     thread.set_in_since_ns(state.in_since_ns);
     thread.set_in_fd(state.in_fd);
   }
-  FillLives(world, tables);
+  FillLives(world, tables, meanwhile);
   tables.mutable_object()->Reserve(static_cast<int>(world.objects.size()));
-  for (uint32_t id = 1; id < world.objects.size(); ++id) FillObject(world.objects[id], id, *tables.add_object());
+  for (uint32_t id = 1; id < world.objects.size(); ++id) {
+    meanwhile.Step();
+    FillObject(world.objects[id], id, *tables.add_object());
+  }
   tables.mutable_connection()->Reserve(static_cast<int>(joined.size()));
   for (const Joined& pair : joined) {
+    meanwhile.Step();
     Connection& connection = *tables.add_connection();
     connection.set_id(static_cast<uint32_t>(tables.connection_size()));
     FillConnection(world, pair, connection);

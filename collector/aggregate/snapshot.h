@@ -9,13 +9,14 @@
 #include <vector>
 
 #include "collector/aggregate/joins.h"
+#include "collector/aggregate/meanwhile.h"
 #include "collector/aggregate/state.h"
 #include "proto/trace.pb.h"
 
 namespace socktale {
 
-// Tables of `world`; connection n of the result is element n - 1 of `joined`.
-Tables MakeTables(const World& world, const std::vector<Joined>& joined, uint64_t end_ns);
+// Tables of `world`; connection n of the result is element n - 1 of `joined`. meanwhile: worked off now and then.
+Tables MakeTables(const World& world, const std::vector<Joined>& joined, uint64_t end_ns, Meanwhile& meanwhile);
 
 // The completeness statement: what the trace does not hold, per process.
 void AddMissing(const World& world, Tables& tables);

@@ -30,15 +30,6 @@ using testing::Contains;
 using testing::ElementsAreArray;
 using testing::IsEmpty;
 
-std::unique_ptr<Session> MustCreate(const SessionOptions& options) {
-  auto session = Session::Create(options);
-  if (!session.ok()) {
-    ADD_FAILURE() << session.status();
-    std::abort();
-  }
-  return *std::move(session);
-}
-
 // A page that outlives a killed child: how many events it had committed.
 class SharedCounter {
  public:
@@ -243,27 +234,6 @@ TEST(RecoveryTest, LeavesARecordingThatGoesOnAlone) {
   FakeShim shim(ArenaPathOf(*session));
   EXPECT_EQ(shim.header().collector_state.load(), uint32_t{abi::kCollectorRunning});
   EXPECT_TRUE(session->Finish().ok());
-}
-
-TEST(SessionTest, TellsTheProcessesThatAreAlive) {
-  TestHome home;
-  const auto session = MustCreate(home.Options("alive"));
-  FakeShim shim(ArenaPathOf(*session));
-  shim.Attach();
-  EXPECT_EQ(session->LiveProcesses(), 1u);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    FakeShim child(ArenaPathOf(*session));
-    child.Attach();
-    pause();
-  }
-  while (session->LiveProcesses() < 2) ASSERT_TRUE(session->Poll(1, -1).ok());
-  kill(pid, SIGKILL);
-  ASSERT_EQ(waitpid(pid, nullptr, 0), pid);
-  EXPECT_EQ(session->LiveProcesses(), 1u);
-  const auto summary = session->Finish();
-  ASSERT_TRUE(summary.ok());
-  EXPECT_EQ(summary->processes_alive, 1u);
 }
 
 TEST(SessionTest, FreesSlotsAndChunksOfProcessesThatEnded) {

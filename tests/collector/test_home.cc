@@ -46,6 +46,15 @@ SessionOptions TestHome::Options(const std::string& name) const {
   return options;
 }
 
+std::unique_ptr<Session> MustCreate(const SessionOptions& options) {
+  auto session = Session::Create(options);
+  if (!session.ok()) {
+    ADD_FAILURE() << session.status();
+    std::abort();
+  }
+  return *std::move(session);
+}
+
 std::string ArenaPathOf(const Session& session) {
   for (const std::string& setting : session.Environment("")) {
     if (setting.starts_with("SOCKTALE_ATTACH=")) return setting.substr(setting.find('/'));

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +36,9 @@ class TestHome {
   std::string arenas_;
   std::string traces_;
 };
+
+// A session that is there; the test program ends when it cannot be made.
+std::unique_ptr<Session> MustCreate(const SessionOptions& options);
 
 // The arena's path, out of Session::Environment.
 std::string ArenaPathOf(const Session& session);
