@@ -476,8 +476,9 @@ uint64_t RecordingSession::LiveProcesses() {
   const uint64_t now = Now();
   for (const UnrecordedPrograms::Process& child : unrecorded_.ChildrenAwaited(now - std::min(now, kAwaitChildNs))) {
     const bool here = child.pid_namespace == 0 || child.pid_namespace == watch_.own_namespace();
+    if (!here || watch_.Watches(static_cast<pid_t>(child.pid))) continue;  // attached, and its word of it still unread
     ProcessStat stat;
-    if (here && ReadProcessStat(static_cast<pid_t>(child.pid), stat) && stat.state != 'Z') ++alive;
+    if (ReadProcessStat(static_cast<pid_t>(child.pid), stat) && stat.state != 'Z') ++alive;
   }
   // A child that nothing told of (forked inside libc, as by daemon(3)) attaches with its first call; until then the
   // mapping that it inherited gives it away.
