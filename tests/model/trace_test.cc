@@ -8,6 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <string>
 
 #include "proto/trace_file_writer.h"
 #include "tests/model/scratch.h"
@@ -17,6 +20,7 @@ namespace socktale {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using testing::Image;
 using testing::Inet;
 using testing::Scratch;
@@ -232,6 +236,32 @@ TEST(TraceTest, CallsOnASocketOfUnknownTypeBelongToTheAttemptOfTheirTime) {
                   })
                   .ok());
   EXPECT_THAT(connections, ElementsAre(1, 1, 2, 2));
+}
+
+TEST(TraceTest, TwoTracesInOneFileAreNotTakenForOne) {
+  TraceBuilder builder;
+  TwoConnections(builder);
+  const Scratch scratch;
+  ASSERT_TRUE(scratch.Open(builder).ok());
+  const std::string one = scratch.File("t.tale"), both = scratch.File("both.tale");
+  const auto contents = [](const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const std::string bytes = contents(one);
+  std::ofstream(both, std::ios::binary) << bytes << bytes;
+  const absl::Status status = Trace::Open(both).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  // Doing as it says gives two traces that can be read.
+  const std::string size = std::to_string(bytes.size());
+  EXPECT_THAT(std::string(status.message()), HasSubstr("head -c " + size + " FILE"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("tail -c +" + std::to_string(bytes.size() + 1) + " FILE"));
+  // Also where the second one's header is gone.
+  const std::string second = scratch.File("second.tale");
+  const auto reader = TraceFileReader::Open(one);
+  ASSERT_TRUE(reader.ok());
+  std::ofstream(second, std::ios::binary) << bytes << bytes.substr(reader->blocks()[1].offset());
+  EXPECT_TRUE(absl::IsInvalidArgument(Trace::Open(second).status()));
 }
 
 TEST(TraceTest, AVforkChildsEventsAreItsOwn) {

@@ -23,10 +23,24 @@ bool OnlyTheRecorderKnows(const Missing& missing) {
   return true;
 }
 
+// Several traces in one file have times, process images and numbers of blocks that begin anew: taken for one, they would
+// tell of conversations that never were. kInvalidArgument says how to take them apart.
+absl::Status CheckThatItIsOneTrace(const TraceFileReader& reader, const std::string& path) {
+  for (size_t i = 1; i < reader.blocks().size(); ++i) {
+    const BlockEntry& block = reader.blocks()[i];
+    if (block.kind() != BLOCK_KIND_HEADER && reader.sequence(i) > reader.sequence(i - 1)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": holds several traces, one behind the other, which cannot be read as one (the first: head -c ",
+        block.offset(), " FILE > FIRST.tale; the rest: tail -c +", block.offset() + 1, " FILE > REST.tale)"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Trace> Trace::Open(const std::string& path) {
   ASSIGN_OR_RETURN(TraceFileReader reader, TraceFileReader::Open(path));
+  RETURN_IF_ERROR(CheckThatItIsOneTrace(reader, path));
   Trace trace(std::move(reader));
   trace.seen_blocks_ = trace.reader_.blocks().size();
   if (trace.reader_.sealed()) {

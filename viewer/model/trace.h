@@ -41,7 +41,7 @@ struct TracedEvent {
 class Trace {
  public:
   // Opens a trace file. Uses its tables where they were written at the end, else aggregates its events; the statement
-  // of what is missing then says that the trace was cut off.
+  // of what is missing then says that the trace was cut off. kInvalidArgument for several traces in one file.
   static absl::StatusOr<Trace> Open(const std::string& path);
 
   Trace(Trace&&) = default;
