@@ -39,7 +39,8 @@ def _log_has(log, text):
         return text in lines.read()
 
 
-def _is_ready(ready, log):
+def is_ready(ready, log):
+    """ready: as in run()'s plan. log: where the server's output goes."""
     kind, value = next(iter(ready.items()))
     return {'tcp': lambda: _inet_ready('tcp', value, _TCP_LISTEN),
             'udp': lambda: _inet_ready('udp', value, _UDP_BOUND),
@@ -65,7 +66,7 @@ def start(server, number):
     log = server.get('log', f'server-{number}.log')
     with open(log, 'wb') as output:
         process = subprocess.Popen(server['argv'], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    while not _is_ready(server['ready'], log):
+    while not is_ready(server['ready'], log):
         if process.poll() is not None:
             _show_log(log)
             sys.exit(f'driver: {server["argv"][0]} ended with {process.returncode} before it was ready')
