@@ -2,6 +2,7 @@
 
 #include "proto/bounded_parse.h"
 
+#include <algorithm>
 #include <climits>
 #include <cstdint>
 
@@ -44,10 +45,18 @@ bool Fits(const Message& prototype, absl::string_view bytes, int64_t& budget) {
 }  // namespace
 
 absl::Status MergeBounded(absl::string_view bytes, Message& message) {
+  int64_t budget_bytes = INT64_MAX;
+  return MergeBounded(bytes, message, budget_bytes);
+}
+
+absl::Status MergeBounded(absl::string_view bytes, Message& message, int64_t& budget_bytes) {
   const std::string& type = message.GetDescriptor()->name();
   const Message* empty = message.GetReflection()->GetMessageFactory()->GetPrototype(message.GetDescriptor());
-  int64_t budget = (1 << 20) + int64_t{16} * static_cast<int64_t>(bytes.size());
-  if (!Fits(*empty, bytes, budget)) {
+  const int64_t allowed = std::min(budget_bytes, (1 << 20) + int64_t{16} * static_cast<int64_t>(bytes.size()));
+  int64_t budget = allowed;
+  const bool fits = Fits(*empty, bytes, budget);
+  budget_bytes -= allowed - budget;
+  if (!fits) {
     return absl::DataLossError(absl::StrCat(bytes.size(), " bytes of ", type, " with more entries than can be true"));
   }
   google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t*>(bytes.data()),

@@ -25,6 +25,13 @@ constexpr uint64_t kHeaderPayloadMaxBytes = 8 << 20;
 // Tables are smaller than the 2 GiB of any protobuf message, and stand in parts of half a block's most.
 constexpr uint32_t kTablesMaxParts = 64;
 
+// Memory that the tables of a file may take, all parts together. A million connections take 12 times of what they do in
+// the file, rows that are all alike a hundred times; a hostile block of a few KB decodes to 64 MiB, a GiB of messages.
+int64_t TablesBudget(uint64_t file_size) {
+  constexpr uint64_t kAlways = 64 << 20, kPerByte = 256, kMost = 8ull << 30;
+  return static_cast<int64_t>(std::min(kMost, kAlways + kPerByte * std::min(file_size, kMost)));
+}
+
 absl::StatusOr<uint64_t> SizeOf(int fd, const std::string& path) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) return absl::ErrnoToStatus(errno, path);
@@ -139,8 +146,7 @@ absl::StatusOr<bool> TraceFileReader::LoadIndex() {
   if (!Gapless(index, index_offset)) return false;
   *index.add_block() = own;
   if (map_.blocks.empty()) {
-    map_.blocks.assign(index.block().begin(), index.block().end());
-    for (size_t i = 0; i < map_.blocks.size(); ++i) map_.sequences.push_back(i);
+    for (const BlockEntry& entry : index.block()) map_.Add(entry, map_.blocks.size());
     map_.marker = frame.marker;
     map_.readable_size = file_size_;
   } else if (map_.blocks.size() != static_cast<size_t>(index.block_size())) {
@@ -211,16 +217,16 @@ void TraceFileReader::NoteDamage(size_t position, const absl::Status& why) {
   const auto at = std::lower_bound(map_.damage.begin(), map_.damage.end(), range.offset,
                                    [](const DamagedRange& other, uint64_t offset) { return other.offset < offset; });
   if (at != map_.damage.end() && at->offset == range.offset && at->size > 0) return;  // known from an earlier try
-  for (size_t i = position; i-- > 0 && range.after_ns == 0;) range.after_ns = map_.blocks[i].last_ns();
-  for (size_t i = position + 1; i < map_.blocks.size() && range.before_ns == 0; ++i) {
-    range.before_ns = map_.blocks[i].first_ns();
-  }
+  range.after_ns = map_.LastNsBefore(position);
+  range.before_ns = map_.FirstNsFrom(position + 1);
+  map_.open_damage += static_cast<size_t>(at - map_.damage.begin()) < map_.open_damage;
   map_.damage.insert(at, std::move(range));
 }
 
 absl::StatusOr<Tables> TraceFileReader::ReadTables(bool* found) {
   *found = false;
   Tables tables;
+  int64_t budget_bytes = 0;
   for (size_t last = map_.blocks.size(); last-- > 0;) {
     if (map_.blocks[last].kind() != BLOCK_KIND_TABLES) continue;
     // Reads part number `part` at `position` into `tables`.
@@ -229,15 +235,19 @@ absl::StatusOr<Tables> TraceFileReader::ReadTables(bool* found) {
       const absl::StatusOr<absl::string_view> payload = ReadBlock(position);
       if (absl::IsDataLoss(payload.status())) return false;
       RETURN_IF_ERROR(payload.status());
-      const absl::Status merged = MergeBounded(*payload, tables);
+      const absl::Status merged = MergeBounded(*payload, tables, budget_bytes);
       if (!merged.ok()) NoteDamage(position, merged);
       return merged.ok();
     };
-    tables.Clear();
+    tables = Tables();  // what Clear keeps for later would be in no budget
+    budget_bytes = TablesBudget(file_size_);
     ASSIGN_OR_RETURN(bool whole, merge(last));
     const uint32_t parts = std::max(tables.parts(), 1u);
     if (!whole || tables.part() + 1 != parts || parts > kTablesMaxParts || parts > last + 1) continue;
-    if (parts > 1) tables.Clear();
+    if (parts > 1) {
+      tables = Tables();
+      budget_bytes = TablesBudget(file_size_);
+    }
     for (uint32_t part = 0; parts > 1 && whole && part < parts; ++part) {
       ASSIGN_OR_RETURN(whole, merge(last + 1 - parts + part));
       whole = whole && tables.part() == part;

@@ -85,32 +85,47 @@ void Accept(const BlockFrame& frame, uint64_t offset, BlockMap& map) {
   const bool same_trace = !first && frame.marker == map.marker && frame.sequence != 0;
   const uint64_t expected = same_trace ? map.sequences.back() + 1 : 0;
   const bool after_damage = !map.damage.empty() && map.damage.back().offset + map.damage.back().size == offset;
+  const uint64_t last_ns = map.LastNsBefore(map.blocks.size());
   if (frame.sequence > expected && !after_damage) {
     DamagedRange missing;
     missing.offset = offset;
+    missing.after_ns = last_ns;
     missing.what = absl::StrCat("at byte ", offset, ": blocks ", expected, " to ", frame.sequence - 1, " are missing");
     map.damage.push_back(std::move(missing));
   }
-  uint64_t events_so_far = 0, last_ns = 0;
-  for (size_t i = map.blocks.size(); i-- > 0;) {
-    if (map.blocks[i].event_count() == 0) continue;
-    events_so_far = map.blocks[i].first_event() + map.blocks[i].event_count() - 1;
-    last_ns = map.blocks[i].last_ns();
-    break;
-  }
-  if (!first && !same_trace) map.events_before_part = events_so_far;
-  for (auto damage = map.damage.rbegin(); damage != map.damage.rend() && damage->before_ns == 0; ++damage) {
-    if (damage->after_ns == 0) damage->after_ns = last_ns;
-    if (frame.event_count > 0) damage->before_ns = frame.first_ns;
+  if (!first && !same_trace) {
+    const BlockEntry* last = map.with_events.empty() ? nullptr : &map.blocks[map.with_events.back()];
+    map.events_before_part = last == nullptr ? 0 : last->first_event() + last->event_count() - 1;
   }
   BlockEntry entry = frame.Entry(offset);
-  if (frame.event_count > 0) entry.set_first_event(frame.first_event + map.events_before_part);
-  map.blocks.push_back(std::move(entry));
-  map.sequences.push_back(frame.sequence);
+  if (frame.event_count > 0) {
+    for (; map.open_damage < map.damage.size(); ++map.open_damage) {
+      uint64_t& before_ns = map.damage[map.open_damage].before_ns;
+      if (before_ns == 0) before_ns = frame.first_ns;
+    }
+    entry.set_first_event(frame.first_event + map.events_before_part);
+  }
+  map.Add(std::move(entry), frame.sequence);
   map.marker = frame.marker;
 }
 
 }  // namespace
+
+void BlockMap::Add(BlockEntry entry, uint64_t sequence) {
+  if (entry.event_count() > 0) with_events.push_back(static_cast<uint32_t>(blocks.size()));
+  blocks.push_back(std::move(entry));
+  sequences.push_back(sequence);
+}
+
+uint64_t BlockMap::LastNsBefore(size_t position) const {
+  const auto behind = std::lower_bound(with_events.begin(), with_events.end(), position);
+  return behind == with_events.begin() ? 0 : blocks[*(behind - 1)].last_ns();
+}
+
+uint64_t BlockMap::FirstNsFrom(size_t position) const {
+  const auto found = std::lower_bound(with_events.begin(), with_events.end(), position);
+  return found == with_events.end() ? 0 : blocks[*found].first_ns();
+}
 
 absl::StatusOr<FrameVerdict> ReadFrame(int fd, uint64_t offset, uint64_t file_size, BlockFrame& frame,
                                        std::string& why) {
@@ -134,6 +149,7 @@ absl::Status ScanBlocks(int fd, uint64_t file_size, BlockMap& map) {
   // What had no good block behind it when the file was shorter is judged anew.
   if (!map.damage.empty() && map.damage.back().size > 0 && map.damage.back().offset == map.readable_size) {
     map.damage.pop_back();
+    map.open_damage = std::min(map.open_damage, map.damage.size());
   }
   for (uint64_t at = map.readable_size; at < file_size;) {
     char bytes[kTrailerBytes];
@@ -169,11 +185,7 @@ absl::Status ScanBlocks(int fd, uint64_t file_size, BlockMap& map) {
     damage.size = next.value_or(file_size) - at;
     damage.what =
         absl::StrCat("block ", map.sequences.empty() ? 0 : map.sequences.back() + 1, " at byte ", at, ": ", why);
-    for (auto block = map.blocks.rbegin(); block != map.blocks.rend(); ++block) {
-      if (block->event_count() == 0) continue;
-      damage.after_ns = block->last_ns();
-      break;
-    }
+    damage.after_ns = map.LastNsBefore(map.blocks.size());
     map.damage.push_back(std::move(damage));
     if (!next) break;
     at = *next;

@@ -28,12 +28,21 @@ struct DamagedRange {
 
 // What a walk through a file found.
 struct BlockMap {
-  std::vector<BlockEntry> blocks;    // in file order; events are numbered on through several traces in one file
-  std::vector<uint64_t> sequences;   // BlockHeader.sequence of the same blocks
-  std::vector<DamagedRange> damage;  // in file order
-  uint64_t readable_size = 0;        // byte behind the last whole block or trailer: where a walk goes on
-  Marker marker{};                   // of the last block
-  uint64_t events_before_part = 0;   // events of the traces before the one that the last block is of
+  std::vector<BlockEntry> blocks;     // in file order; events are numbered on through several traces in one file
+  std::vector<uint64_t> sequences;    // BlockHeader.sequence of the same blocks
+  std::vector<uint32_t> with_events;  // positions in `blocks` of those with events
+  std::vector<DamagedRange> damage;   // in file order
+  uint64_t readable_size = 0;         // byte behind the last whole block or trailer: where a walk goes on
+  Marker marker{};                    // of the last block
+  uint64_t events_before_part = 0;    // events of the traces before the one that the last block is of
+  size_t open_damage = 0;             // from this one on, no block of events has been found behind the damage
+
+  void Add(BlockEntry entry, uint64_t sequence);
+
+  // last_ns of the nearest block of events before `position`; 0: there is none. Likewise the first_ns of the nearest
+  // one from `position` on. Files may hold any number of blocks without events, so neither walks over them.
+  uint64_t LastNsBefore(size_t position) const;
+  uint64_t FirstNsFrom(size_t position) const;
 };
 
 // Reads and judges the block that begins at `offset`. why: what is wrong, unless the verdict is kWhole.
