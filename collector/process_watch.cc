@@ -231,6 +231,12 @@ bool ProcessWatch::ThreadLives(uint32_t image, uint32_t tid) const {
   return found != 0 || !all_read;
 }
 
+pid_t ProcessWatch::HostPid(uint32_t image) const {
+  const auto entry = std::find_if(processes_.begin(), processes_.end(),
+                                  [image](const auto& candidate) { return candidate.second.image == image; });
+  return entry == processes_.end() ? 0 : entry->second.host_pid;
+}
+
 bool ProcessWatch::Watches(pid_t pid) const {
   return std::any_of(processes_.begin(), processes_.end(),
                      [pid](const auto& entry) { return entry.second.host_pid == pid; });

@@ -68,6 +68,9 @@ class ProcessWatch {
   // Whether `pid`, in the collector's namespace, is a watched process.
   bool Watches(pid_t pid) const;
 
+  // The pid, in the collector's namespace, of the process that runs this image; 0: not known.
+  pid_t HostPid(uint32_t image) const;
+
   // The collector's own pid namespace, 0 when /proc does not tell.
   uint64_t own_namespace() const { return own_namespace_; }
 

@@ -26,6 +26,7 @@
 #include "collector/attach_server.h"
 #include "collector/block_builder.h"
 #include "collector/clock.h"
+#include "collector/io_uring_watch.h"
 #include "collector/process_watch.h"
 #include "collector/tables.h"
 #include "collector/tables_pace.h"
@@ -167,6 +168,7 @@ class RecordingSession final : public Session {
   void GrowIfCrowded();
   uint64_t Horizon(uint64_t pass_ns) const;
   absl::Status WriteTablesIfDue();
+  Tables Snapshot(uint64_t end_ns);
   void QuietShims();
   void Stop(const absl::Status& why);
   void Beat() { arena_.header().heartbeat.fetch_add(1, std::memory_order_relaxed); }
@@ -185,6 +187,7 @@ class RecordingSession final : public Session {
   ProcessWatch watch_;
   AttachServer attach_;
   UnrecordedPrograms unrecorded_;
+  IoUringWatch io_uring_;
   ArenaReader reader_;
   BlockBuilder builder_;
   Aggregator aggregator_;
@@ -248,9 +251,13 @@ void RecordingSession::FindImages() {
     if (identity.pid == 0 || identity.pid > INT_MAX) continue;
     slot_of_image_.emplace(image, index);
     unrecorded_.ImageStarted(image, identity.pid, identity.pid_namespace);
-    if (const uint32_t before = watch_.Watch(image, identity); before != 0) {
+    const uint32_t before = watch_.Watch(image, identity);
+    const pid_t host_pid = watch_.HostPid(image);
+    if (host_pid != 0) io_uring_.Began(image, host_pid, MonotonicNs());
+    if (before != 0) {
       reader_.Look(true);
       reader_.EndImage(before);
+      io_uring_.Ended(before);
       ended_.push_back({.image = before, .process_gone = false, .end_ns = Now(), .told = true});
     }
   }
@@ -281,6 +288,7 @@ void RecordingSession::CheckProcesses() {
                                hint.since_ns);
   }
   for (const ProcessWatch::Ended& end : gone) {
+    io_uring_.Ended(end.image);
     if (!end.certain) continue;  // out of sight, but it may write on
     reader_.EndImage(end.image);
     ended_.push_back({.image = end.image, .process_gone = true, .end_ns = now});
@@ -402,6 +410,7 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   if (thorough) next_thorough_ns_ = now + kThoroughNs;
   LookAround(thorough);
   CheckProcesses();
+  io_uring_.Look(now);
   if (now >= next_quiet_ns_) {
     next_quiet_ns_ = now + kQuietNs;
     CheckThreads();
@@ -438,7 +447,7 @@ absl::Status RecordingSession::WriteTablesIfDue() {
   unrecorded_.Prune(start - std::min(start, TablesPace::kIntervalNs));
   if (writer_.next_event() != tables_event_ && tables_pace_.Affordable(writer_.bytes_written())) {
     tables_event_ = writer_.next_event();
-    const Tables tables = aggregator_.Snapshot(start);
+    const Tables tables = Snapshot(start);
     if (!stopped_.empty()) return absl::OkStatus();  // what came meanwhile could not be written
     const uint64_t before = writer_.bytes_written();
     RETURN_IF_ERROR(writer_.AppendTables(tables, [this] { Beat(); }));
@@ -525,7 +534,7 @@ absl::StatusOr<SessionSummary> RecordingSession::Finish() {
   for (const UnrecordedPrograms::Program& program : unrecorded_.Take(UINT64_MAX)) {
     aggregator_.NotRecorded(program.pid, program.image, program.kind.c_str());
   }
-  Tables tables = aggregator_.Snapshot(end_ns);
+  Tables tables = Snapshot(end_ns);
   AddDrops(arena_.header(), tables);
   AddDamage(reader_.malformed_chunks() + unreadable_runs_, tables);
   tables.set_sealed(true);
@@ -543,7 +552,14 @@ SessionSummary RecordingSession::Summary() {
     LookAround(true);
     if (const absl::Status drained = Drain(false); !drained.ok()) Stop(drained);
   }
-  return Summarize(aggregator_.Snapshot(Now()));
+  return Summarize(Snapshot(Now()));
+}
+
+// The aggregator's tables, and what only the collector sees.
+Tables RecordingSession::Snapshot(uint64_t end_ns) {
+  Tables tables = aggregator_.Snapshot(end_ns);
+  io_uring_.AddMissing(tables);
+  return tables;
 }
 
 SessionSummary RecordingSession::Summarize(const Tables& tables) const {
