@@ -2,18 +2,20 @@
 
 #include "proto/encoded_tables.h"
 
-#include <algorithm>
 #include <cstdint>
+#include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
 #include "proto/wire_scanner.h"
 
 namespace socktale {
 namespace {
 
-// Room in a piece for its part numbers, and in the last one for what was cut.
-constexpr size_t kReserveBytes = 64;
+// Room in a piece for a row's tag and length, its part numbers, and in the last one for what is no row.
+constexpr size_t kReserveBytes = 128;
+
+constexpr uint64_t kRowsBetween = 4096;
 
 // Takes words away until the row has at most `most` bytes. Returns how many programs lost some.
 uint64_t Shorten(size_t most, Process& process) {
@@ -37,60 +39,88 @@ uint64_t Shorten(size_t most, Process& process) {
   return shortened;
 }
 
-// Cuts an encoded message into pieces of at most `most` bytes, between fields. Returns how many longer fields it left
-// out.
-uint64_t SplitFields(absl::string_view encoded, size_t most, std::vector<std::string>& pieces) {
-  uint64_t left_out = 0;
-  pieces.emplace_back();
-  WireScanner scan(encoded);
-  size_t begin = 0;
-  for (uint32_t tag = 0; scan.Next(tag); begin = scan.offset()) {
-    scan.Skip(tag);
-    const absl::string_view field = encoded.substr(begin, scan.offset() - begin);
-    if (field.size() > most) {
-      ++left_out;
-      continue;
+// Collects encoded rows in pieces.
+class Pieces {
+ public:
+  Pieces(size_t most_bytes, const std::function<void()>& meanwhile) : most_(most_bytes), meanwhile_(meanwhile) {}
+
+  // Adds a field of Tables: a row.
+  void Add(int number, const google::protobuf::Message& row) {
+    row_.clear();
+    row.AppendToString(&row_);
+    if (row_.size() > most_ - kReserveBytes) {
+      ++cut_;
+      return;
     }
-    if (pieces.back().size() + field.size() > most) pieces.emplace_back();
-    pieces.back().append(field.data(), field.size());
+    if (pieces_.back().size() + row_.size() > most_ - kReserveBytes) pieces_.emplace_back();
+    AppendVarint(Tag(static_cast<uint32_t>(number), WireType::kBytes));
+    AppendVarint(row_.size());
+    pieces_.back() += row_;
+    if (++rows_ % kRowsBetween == 0 && meanwhile_) meanwhile_();
   }
-  return left_out;
-}
+  void Cut(uint64_t programs) { cut_ += programs; }
+
+  // Adds what is no row, and the rows' places.
+  std::vector<std::string> Finish(Tables rest) && {
+    if (cut_ > 0) {
+      Missing& missing = *rest.add_missing();
+      missing.set_kind("row_cut");
+      missing.set_count(cut_);
+    }
+    pieces_.back() += rest.SerializeAsString();
+    for (size_t i = 0; i < pieces_.size() && pieces_.size() > 1; ++i) {
+      Tables place;
+      place.set_part(static_cast<uint32_t>(i));
+      place.set_parts(static_cast<uint32_t>(pieces_.size()));
+      pieces_[i] += place.SerializeAsString();
+    }
+    return std::move(pieces_);
+  }
+
+ private:
+  void AppendVarint(uint64_t value) {
+    for (; value >= 0x80; value >>= 7) pieces_.back().push_back(static_cast<char>(value | 0x80));
+    pieces_.back().push_back(static_cast<char>(value));
+  }
+
+  const size_t most_;
+  const std::function<void()>& meanwhile_;
+  std::vector<std::string> pieces_ = {""};
+  std::string row_;
+  uint64_t rows_ = 0;
+  uint64_t cut_ = 0;
+};
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> EncodeTables(const Tables& tables, size_t most_bytes) {
-  const size_t most = most_bytes - kReserveBytes;
-  const size_t most_in_row = most - kReserveBytes;  // its own tag and length
-  const Tables* whole = &tables;
-  Tables shorter;
-  uint64_t cut = 0;
-  const auto too_long = [most_in_row](const Process& process) { return process.ByteSizeLong() > most_in_row; };
-  if (std::any_of(tables.process().begin(), tables.process().end(), too_long)) {
-    shorter = tables;
-    for (Process& process : *shorter.mutable_process()) cut += Shorten(most_in_row, process);
-    whole = &shorter;
+std::vector<std::string> EncodeTables(const Tables& tables, size_t most_bytes, const std::function<void()>& meanwhile) {
+  Pieces pieces(most_bytes, meanwhile);
+  const google::protobuf::Reflection& reflection = *tables.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(tables, &fields);
+  Tables rest;
+  for (const google::protobuf::FieldDescriptor* field : fields) {
+    if (!field->is_repeated()) {
+      if (field->type() == google::protobuf::FieldDescriptor::TYPE_BOOL) {
+        reflection.SetBool(&rest, field, reflection.GetBool(tables, field));
+      } else if (field->type() == google::protobuf::FieldDescriptor::TYPE_UINT64) {
+        reflection.SetUInt64(&rest, field, reflection.GetUInt64(tables, field));
+      }
+      continue;  // part and parts are for Pieces to say; nothing else is in there (trace_file_test)
+    }
+    for (int i = 0; i < reflection.FieldSize(tables, field); ++i) {
+      const google::protobuf::Message& row = reflection.GetRepeatedMessage(tables, field, i);
+      const size_t most_in_row = most_bytes - kReserveBytes;
+      if (field->number() == Tables::kProcessFieldNumber && row.ByteSizeLong() > most_in_row) {
+        Process shorter = tables.process(i);
+        pieces.Cut(Shorten(most_in_row, shorter));
+        pieces.Add(field->number(), shorter);
+      } else {
+        pieces.Add(field->number(), row);
+      }
+    }
   }
-  std::string encoded;
-  if (!whole->SerializeToString(&encoded)) {
-    return absl::ResourceExhaustedError(absl::StrCat("tables of ", whole->ByteSizeLong(), " bytes are too large"));
-  }
-  std::vector<std::string> pieces;
-  cut += SplitFields(encoded, most, pieces);
-  if (cut > 0) {
-    Tables row;
-    row.add_missing()->set_kind("row_cut");
-    row.mutable_missing(0)->set_count(cut);
-    pieces.back() += row.SerializeAsString();
-  }
-  // A protobuf message is the sum of its parts, wherever they stand.
-  for (size_t i = 0; i < pieces.size() && pieces.size() > 1; ++i) {
-    Tables place;
-    place.set_part(static_cast<uint32_t>(i));
-    place.set_parts(static_cast<uint32_t>(pieces.size()));
-    pieces[i] += place.SerializeAsString();
-  }
-  return pieces;
+  return std::move(pieces).Finish(std::move(rest));
 }
 
 }  // namespace socktale

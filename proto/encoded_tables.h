@@ -6,19 +6,21 @@
 #define SOCKTALE_PROTO_ENCODED_TABLES_H_
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "proto/trace.pb.h"
 
 namespace socktale {
 
-// Encodes tables in pieces of at most most_bytes, cut between fields; each is a message Tables, and says which part it
-// is where there are several. A process whose row alone is longer loses arguments and working directories of its
-// programs, first to last, then their paths; a row that is longer even so is left out. Both are counted in a Missing
-// `row_cut`. kResourceExhausted beyond the 2 GiB of any protobuf message.
-absl::StatusOr<std::vector<std::string>> EncodeTables(const Tables& tables, size_t most_bytes);
+// Encodes tables in pieces of at most most_bytes, cut between rows; each is a message Tables (a protobuf message is the
+// sum of its parts, wherever they stand), and says which part it is where there are several. A process whose row alone
+// is longer loses arguments and working directories of its programs, first to last, then their paths; a row that is
+// longer even so is left out. Both are counted in a Missing `row_cut`. meanwhile, if set: called every few thousand
+// rows.
+std::vector<std::string> EncodeTables(const Tables& tables, size_t most_bytes,
+                                      const std::function<void()>& meanwhile = nullptr);
 
 }  // namespace socktale
 

@@ -178,10 +178,9 @@ absl::StatusOr<uint64_t> TraceFileWriter::AppendEvents(absl::string_view events,
   return first_event;
 }
 
-absl::Status TraceFileWriter::AppendTables(const Tables& tables, const std::function<void()>& between_blocks) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> pieces, EncodeTables(tables, kBlockMaxBytes / 2));
-  for (const std::string& piece : pieces) {
-    if (between_blocks) between_blocks();
+absl::Status TraceFileWriter::AppendTables(const Tables& tables, const std::function<void()>& meanwhile) {
+  for (const std::string& piece : EncodeTables(tables, kBlockMaxBytes / 2, meanwhile)) {
+    if (meanwhile) meanwhile();
     BlockHeader header;
     header.set_kind(BLOCK_KIND_TABLES);
     RETURN_IF_ERROR(AppendBlock(std::move(header), piece, true));

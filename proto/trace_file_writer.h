@@ -54,9 +54,8 @@ class TraceFileWriter {
   // kept only when it is smaller. Returns the number of the block's first event.
   absl::StatusOr<uint64_t> AppendEvents(absl::string_view events, const EventBlockInfo& info, bool compress);
 
-  // Appends tables; the last ones in a file count. Large ones take a while: between_blocks, if set, is called for each
-  // 32 MiB of them.
-  absl::Status AppendTables(const Tables& tables, const std::function<void()>& between_blocks = nullptr);
+  // Appends tables; the last ones in a file count. Large ones take a while: meanwhile, if set, is called now and then.
+  absl::Status AppendTables(const Tables& tables, const std::function<void()>& meanwhile = nullptr);
 
   // Writes tables, index and trailer and renames the file to its final name. connections: for each connection the
   // block sequence numbers that hold its events. No call may follow. When the disk is full the part file stays, whole

@@ -215,27 +215,41 @@ TEST_F(TraceFileTest, ProtocReadsTheFile) {
 }
 
 TEST_F(TraceFileTest, LargeTablesStandInSeveralBlocks) {
-  Tables tables = SampleTables(10);
+  Tables tables = SampleTables(20'000);
   for (uint32_t i = 1; i <= 40; ++i) {
     Process& process = *tables.add_process();
     process.set_id(i);
     process.add_image()->add_argv(std::string(2 << 20, static_cast<char>('a' + i % 26)));
   }
+  // Every kind of row and every number there is.
+  tables.add_thread()->set_tid(1);
+  tables.add_life()->set_fd(1);
+  tables.add_object()->set_inode(1);
+  tables.add_drop()->set_events(1);
+  tables.add_missing()->set_count(1);
+  tables.add_name()->set_host("localhost");
   tables.set_event_count(77);
+  tables.set_end_ns(78);
+  tables.set_sealed(true);
+  tables.set_recovered(true);
+  ASSERT_EQ(Tables::descriptor()->field_count(), 12 + 2) << "a new field has to stand here, too";
+  int calls = 0;
   {
     auto writer = TraceFileWriter::Create(path_, SampleHeader(), false);
     ASSERT_TRUE(writer.ok()) << writer.status();
+    ASSERT_TRUE(writer->AppendTables(tables, [&calls] { ++calls; }).ok());
+    EXPECT_GE(calls, 20'000 / 4096 + 3) << "in between the rows, and for each block";
     ASSERT_TRUE(writer->AppendTables(SampleTables(1)).ok());
     ASSERT_TRUE(writer->Seal(tables, {}).ok());
   }
   TraceFileReader reader = MustOpen(path_);
-  EXPECT_EQ(reader.blocks().size(), 1u + 1 + 3 + 1);
+  EXPECT_EQ(reader.blocks().size(), 1u + 3 + 1 + 3 + 1);
   bool found = false;
   const auto read = reader.ReadTables(&found);
   ASSERT_TRUE(read.ok() && found) << read.status();
   EXPECT_EQ(read->SerializeAsString(), tables.SerializeAsString());
   // Without their last part the earlier, whole tables count.
-  WriteFile(path_, ReadFile(path_).substr(0, reader.blocks()[4].offset() + 5));
+  WriteFile(path_, ReadFile(path_).substr(0, reader.blocks()[7].offset() + 5));
   TraceFileReader cut = MustOpen(path_);
   EXPECT_EQ(cut.ReadTables(&found)->connection_size(), 1);
   EXPECT_TRUE(found);
