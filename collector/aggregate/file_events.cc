@@ -15,8 +15,8 @@ constexpr size_t kMostWaiting = 4 << 20;
 
 }  // namespace
 
-absl::Status AggregateBlocks(TraceFileReader& reader, size_t from, size_t to, Aggregator& aggregator,
-                             uint64_t& damaged) {
+absl::Status AggregateBlocks(TraceFileReader& reader, size_t from, size_t to, Aggregator& aggregator, uint64_t& damaged,
+                             uint64_t until_ns) {
   aggregator.LimitWaiting(kMostWaiting);
   const std::vector<BlockEntry>& blocks = reader.blocks();
   // What the blocks behind each one begin with at the earliest.
@@ -43,9 +43,9 @@ absl::Status AggregateBlocks(TraceFileReader& reader, size_t from, size_t to, Ag
       if (!NextRun(rest, run, found).ok()) ++damaged, found = false;
       if (found && !aggregator.Add(run, reader.sequence(i)).ok()) ++damaged;
     }
-    if (horizon_ns[i - from + 1] != UINT64_MAX) aggregator.Advance(horizon_ns[i - from + 1]);
+    if (horizon_ns[i - from + 1] != UINT64_MAX) aggregator.Advance(std::min(until_ns, horizon_ns[i - from + 1]));
   }
-  aggregator.Advance(last_ns == UINT64_MAX ? last_ns : last_ns + 1);
+  aggregator.Advance(std::min(until_ns, last_ns == UINT64_MAX ? last_ns : last_ns + 1));
   return absl::OkStatus();
 }
 

@@ -214,6 +214,61 @@ TEST(TraceTest, AGrowingTraceGivesItsNewEventsOnce) {
   EXPECT_EQ(trace->tables().life_size(), 3);
 }
 
+// One thread's recv reaches the file a block before the accept of another thread that made its socket.
+TEST(TraceTest, WhatARecordedTraceLearnsLateIsNotGuessedBefore) {
+  TraceBuilder builder;
+  Image& api = builder.Start("api", 10);
+  api.Socket(3, AF_INET, SOCK_STREAM);
+  api.Bind(3, kServer);
+  api.Listen(3);
+  const uint64_t begin_ns = 100'000'000;
+  builder.At(begin_ns);
+  api.Open(4, "/a");
+  Scratch scratch;
+  ASSERT_TRUE(builder.WriteTale(scratch.File("t.tale"), /*seal=*/false).ok());
+  absl::StatusOr<TraceFileWriter> writer = TraceFileWriter::Resume(scratch.File("t.tale"));
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  const auto append = [&](uint32_t tid, Call call, int fd, int64_t result, uint64_t after_ns) {
+    Events events;
+    socktale::Run& run = *events.add_run();
+    run.set_image(1);
+    run.set_tid(tid);
+    run.set_thread_start_ns(tid);
+    run.set_base_ns(begin_ns);
+    Event& event = *run.add_event();
+    event.set_call(call);
+    event.set_fd(fd);
+    event.set_result(result);
+    event.set_start_ns(after_ns);
+    event.set_duration_ns(1000);
+    if (call == CALL_ACCEPT) event.set_address(Client(1));
+    EventBlockInfo info;
+    info.first_ns = begin_ns + after_ns;
+    info.last_ns = info.first_ns + 1000;
+    info.event_count = 1;
+    ASSERT_TRUE(writer->AppendEvents(events.SerializeAsString(), info, false).ok());
+  };
+  append(11, CALL_RECV, 9, 0, 3'000'000);
+
+  absl::StatusOr<Trace> trace = Trace::Open(scratch.File("t.tale.part"));
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  EXPECT_EQ(trace->tables().missing_size(), 0) << "its recorder lives";
+  EXPECT_EQ(trace->LifeAt(1, 9, begin_ns + 5'000'000), nullptr);
+
+  append(12, CALL_ACCEPT, 3, 9, 1'000'000);
+  std::vector<Call> calls;
+  const auto note = [&calls](const TracedEvent& traced) {
+    if (traced.event->start_ns > begin_ns) calls.push_back(traced.event->call);
+    return true;
+  };
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(trace->ForEachNewEvent(note).ok());
+  EXPECT_THAT(calls, ElementsAre(CALL_ACCEPT, CALL_RECV));
+  const DescriptorLife* life = trace->LifeAt(1, 9, begin_ns + 5'000'000);
+  ASSERT_NE(life, nullptr);
+  EXPECT_EQ(life->begin(), LIFE_BEGIN_ACCEPTED);
+  EXPECT_EQ(life->generation(), 1u);
+}
+
 // A socket made before recording began, of a type that nobody told, is taken for a stream by whoever looks at it: its
 // second attempt to connect does not take the calls of the first.
 TEST(TraceTest, CallsOnASocketOfUnknownTypeBelongToTheAttemptOfTheirTime) {

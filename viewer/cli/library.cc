@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pwd.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -335,13 +334,6 @@ absl::StatusOr<NamedTrace> OpenNamedTrace(const std::string& argument) {
   if (trace.ok()) return NamedTrace{*std::move(trace), resolved.path, resolved.name};
   if (absl::StrContains(trace.status().message(), resolved.name)) return trace.status();
   return absl::Status(trace.status().code(), absl::StrCat(resolved.name, ": ", trace.status().message()));
-}
-
-bool IsBeingRecorded(const std::string& path) {
-  if (!absl::EndsWith(path, kPartSuffix)) return false;
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  // The recorder holds the file's lock as long as it lives; ours goes with the descriptor.
-  return fd.valid() && flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 std::string TraceName(const std::string& path) {

@@ -62,9 +62,6 @@ struct NamedTrace {
 // ResolveTrace and Trace::Open; the message of an error names the trace.
 absl::StatusOr<NamedTrace> OpenNamedTrace(const std::string& argument);
 
-// Whether a living recorder is still writing this file.
-bool IsBeingRecorded(const std::string& path);
-
 // The trace's name for people: the file name without .tale and .part for a trace of the library, else the path.
 std::string TraceName(const std::string& path);
 

@@ -4,15 +4,25 @@
 
 #include "viewer/model/trace.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/unique_fd.h"
 #include "collector/aggregate/file_events.h"
+#include "proto/trace_file_format.h"
 
 namespace socktale {
 namespace {
+
+// How much later than another thread's a call may reach the file (the recorder allows as much).
+constexpr uint64_t kSlackNs = 20'000'000;
 
 // Rows of the completeness statement that events do not tell: they come from the recorder's last interim tables.
 bool OnlyTheRecorderKnows(const Missing& missing) {
@@ -23,8 +33,8 @@ bool OnlyTheRecorderKnows(const Missing& missing) {
   return true;
 }
 
-// Several traces in one file have times, process images and numbers of blocks that begin anew: taken for one, they would
-// tell of conversations that never were. kInvalidArgument says how to take them apart.
+// Several traces in one file have times, process images and numbers of blocks that begin anew: taken for one, they
+// would tell of conversations that never were. kInvalidArgument says how to take them apart.
 absl::Status CheckThatItIsOneTrace(const TraceFileReader& reader, const std::string& path) {
   for (size_t i = 1; i < reader.blocks().size(); ++i) {
     const BlockEntry& block = reader.blocks()[i];
@@ -39,9 +49,12 @@ absl::Status CheckThatItIsOneTrace(const TraceFileReader& reader, const std::str
 }  // namespace
 
 absl::StatusOr<Trace> Trace::Open(const std::string& path) {
+  const bool recorded = IsBeingRecorded(path);  // asked first: a recorder that ends now is not one that was killed
   ASSIGN_OR_RETURN(TraceFileReader reader, TraceFileReader::Open(path));
   RETURN_IF_ERROR(CheckThatItIsOneTrace(reader, path));
-  Trace trace(std::move(reader));
+  Trace trace(std::move(reader), path);
+  trace.recorded_ = recorded && !trace.reader_.sealed();
+  if (trace.recorded_) trace.view_ns_ = trace.reader_.end_ns() - std::min(trace.reader_.end_ns(), kSlackNs);
   trace.seen_blocks_ = trace.reader_.blocks().size();
   if (trace.reader_.sealed()) {
     bool found = false;
@@ -64,10 +77,11 @@ void Trace::SetTables(Tables tables) {
 
 absl::Status Trace::Aggregate(size_t from) {
   uint64_t damaged = 0;  // the reader lists where
-  RETURN_IF_ERROR(AggregateBlocks(reader_, from, reader_.blocks().size(), *aggregator_, damaged));
+  RETURN_IF_ERROR(AggregateBlocks(reader_, from, reader_.blocks().size(), *aggregator_, damaged, view_ns_));
+  aggregator_->Advance(std::min(view_ns_, reader_.end_ns() == UINT64_MAX ? UINT64_MAX : reader_.end_ns() + 1));
   Tables tables = aggregator_->Snapshot(reader_.end_ns());
   connection_blocks_ = aggregator_->BlocksOfConnections();
-  if (!reader_.sealed()) {
+  if (!reader_.sealed() && !recorded_) {
     Missing& missing = *tables.add_missing();
     missing.set_kind("cut_off");
     missing.set_count(1);
@@ -117,6 +131,7 @@ absl::Status Trace::VisitBlocks(const std::vector<size_t>& positions,
   return source_.Visit(
       reader_, positions,
       [&](const EventKey& key, const RunView& run, const EventView& event) {
+        if (key.time_ns >= view_ns_) return true;
         Describe(key, run, event, traced);
         return visit(traced);
       },
@@ -179,12 +194,35 @@ absl::Status Trace::ForEachEventOf(const Connection& connection, const std::func
 }
 
 absl::Status Trace::ForEachNewEvent(const std::function<bool(const TracedEvent&)>& visit) {
+  const bool recorded = IsBeingRecorded(path_);
+  const bool held_back = view_ns_ != UINT64_MAX;
+  const uint64_t given_ns = std::min(view_ns_, reader_.end_ns() + 1);  // what was entered before has been visited
   RETURN_IF_ERROR(reader_.Refresh().status());
+  recorded_ = recorded && !reader_.sealed();
   const size_t from = seen_blocks_;
-  if (reader_.blocks().size() == from) return absl::OkStatus();
   seen_blocks_ = reader_.blocks().size();
+  // Nothing is held back from a pause.
+  const bool goes_on = recorded_ && seen_blocks_ > from;
+  const uint64_t settled_ns = reader_.end_ns() - std::min(reader_.end_ns(), kSlackNs);
+  view_ns_ = goes_on ? std::max(given_ns, settled_ns) : UINT64_MAX;
+  if (seen_blocks_ == from && !held_back) return absl::OkStatus();
   if (aggregator_ != nullptr) RETURN_IF_ERROR(Aggregate(from));
-  return VisitBlocks(PositionsFrom(from), visit);
+
+  std::vector<size_t> positions;
+  for (size_t i = 0; i < seen_blocks_; ++i) {
+    if (i >= from || reader_.blocks()[i].last_ns() >= given_ns) positions.push_back(i);
+  }
+  return VisitBlocks(positions, [&](const TracedEvent& traced) {
+    const bool given = traced.key.block < from && traced.key.time_ns < given_ns;
+    return given || visit(traced);
+  });
+}
+
+bool IsBeingRecorded(const std::string& path) {
+  if (!absl::EndsWith(path, kPartSuffix)) return false;
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // The recorder holds the file's lock as long as it lives; ours goes with the descriptor.
+  return fd.valid() && flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 std::string ProcessLabel(const Process& process) {

@@ -38,10 +38,15 @@ struct TracedEvent {
 
 // Pointers that it gives out live as long as the Trace, but for a trace that is being recorded only until the next call
 // of ForEachNewEvent.
+//
+// While a trace is being recorded its last few milliseconds are held back: the recorder takes one thread's calls after
+// another's, so that what led to the latest ones (the accept in one thread behind the recv in another) may not be in
+// the file yet. They come with the next blocks, or when no more have come.
 class Trace {
  public:
   // Opens a trace file. Uses its tables where they were written at the end, else aggregates its events; the statement
-  // of what is missing then says that the trace was cut off. kInvalidArgument for several traces in one file.
+  // of what is missing then says that the trace was cut off, unless its recorder lives. kInvalidArgument for several
+  // traces in one file.
   static absl::StatusOr<Trace> Open(const std::string& path);
 
   Trace(Trace&&) = default;
@@ -79,9 +84,9 @@ class Trace {
   const Lookup& lookup() const { return *lookup_; }
 
  private:
-  explicit Trace(TraceFileReader reader) : reader_(std::move(reader)) {}
+  Trace(TraceFileReader reader, std::string path) : reader_(std::move(reader)), path_(std::move(path)) {}
 
-  // Takes blocks from position `from` on into the aggregator, and makes tables and lookup anew.
+  // Takes blocks from position `from` on into the aggregator, as far as view_ns_, and makes tables and lookup anew.
   absl::Status Aggregate(size_t from);
   void SetTables(Tables tables);
   void Describe(const EventKey& key, const RunView& run, const EventView& event, TracedEvent& traced) const;
@@ -90,6 +95,9 @@ class Trace {
   std::vector<size_t> PositionsFrom(size_t first) const;
 
   TraceFileReader reader_;
+  std::string path_;
+  bool recorded_ = false;          // its recorder lived when last asked
+  uint64_t view_ns_ = UINT64_MAX;  // what was entered from here on is held back
   EventSource source_;
   std::unique_ptr<Aggregator> aggregator_;           // null when the file's own tables are used
   std::vector<ConnectionBlocks> connection_blocks_;  // as `aggregator_` knows them: sequence numbers of blocks
@@ -97,6 +105,9 @@ class Trace {
   std::unique_ptr<Lookup> lookup_;
   size_t seen_blocks_ = 0;  // blocks that Open or ForEachNewEvent have seen
 };
+
+// Whether a living recorder is still writing this file.
+bool IsBeingRecorded(const std::string& path);
 
 // "curl[4242]", "api[512#2]".
 std::string ProcessLabel(const Process& process);
