@@ -116,6 +116,26 @@ TEST_F(StreamBytesTest, PartsOfOneCallAreGluedAcrossBlocks) {
   EXPECT_EQ(Read(*trace_, true).bytes, "abcdefghijkl");
 }
 
+// A damaged trace says one part twice, and leaves one out.
+TEST_F(StreamBytesTest, APartThatIsRepeatedOrMissingDoesNotAddUpToMoreThanWasSent) {
+  Connect();
+  Event& first = curl_->Call(CALL_WRITE, 5, 9, {.notes = EVENT_NOTE_MORE});
+  first.set_payload("abc");
+  first.set_payload_size(9);
+  for (const char* part : {"def", "def"}) {
+    Event& again = curl_->Call(CALL_WRITE, 5, 0, {.notes = EVENT_NOTE_MORE});
+    again.set_payload(part);
+    again.set_continuation(3);
+  }
+  Event& last = curl_->Call(CALL_WRITE, 5, 0);
+  last.set_payload("i");
+  last.set_continuation(8);
+  Open();
+  const Side side = Read(*trace_, true);
+  EXPECT_EQ(side.bytes, "abcdef");
+  EXPECT_EQ(side.missing, 3u);
+}
+
 TEST_F(StreamBytesTest, SendsOfSeveralProcessesInOrderOfReturn) {
   Connect();
   Image& child = curl_->Fork(4243);

@@ -24,6 +24,10 @@ constexpr uint64_t kBlockedNs = 20'000;
 // How long before a receive another thread's poll may have ended to count as what led to it.
 constexpr uint64_t kHandOverNs = 10'000'000;
 
+// What the kernel moves in one call at most (MAX_RW_COUNT). A damaged trace may say more, which would add up to
+// nonsense.
+constexpr uint64_t kMostOfACall = uint64_t{1} << 31;
+
 // A message of the call: where in the call's payload it stands, and the piece that holds it.
 struct OpenPiece {
   std::vector<Piece>* list = nullptr;
@@ -80,11 +84,11 @@ void Reader::AddPiece(const TracedEvent& traced, const Side& side, uint64_t begi
   piece.start_ns = event.start_ns;
   piece.end_ns = event.end_ns();
   piece.number = traced.number;
-  piece.size = size;
+  piece.size = std::min(size, kMostOfACall);
   piece.notes = event.notes;
   const uint64_t kept = event.payload.size();
-  if (begin < kept) AddFragment(piece, traced.key, begin, std::min(size, kept - begin));
-  if ((event.notes & EVENT_NOTE_MORE) != 0) thread.open.push_back({&list, list.size() - 1, begin, begin + size});
+  if (begin < kept) AddFragment(piece, traced.key, begin, std::min(piece.size, kept - begin));
+  if ((event.notes & EVENT_NOTE_MORE) != 0) thread.open.push_back({&list, list.size() - 1, begin, begin + piece.size});
 }
 
 void Reader::Transfer(const TracedEvent& traced, const Side& side, ThreadInfo& thread) {
@@ -111,9 +115,11 @@ void Reader::Continue(const TracedEvent& traced, ThreadInfo& thread) {
   const uint64_t first = event.continuation;
   const uint64_t last = first + event.payload.size();
   for (const OpenPiece& open : thread.open) {
-    const uint64_t begin = std::max(first, open.begin);
+    // Only what follows without a hole: a damaged trace may repeat or leave out parts.
+    Piece& piece = (*open.list)[open.index];
+    const uint64_t next = open.begin + piece.kept;
     const uint64_t end = std::min(last, open.end);
-    if (begin < end) AddFragment((*open.list)[open.index], traced.key, begin - first, end - begin);
+    if (first <= next && next < end) AddFragment(piece, traced.key, next - first, end - next);
   }
   if ((event.notes & EVENT_NOTE_MORE) == 0) thread.open.clear();
 }
