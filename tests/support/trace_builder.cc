@@ -366,6 +366,7 @@ absl::Status TraceBuilder::WriteTale(const std::string& path, bool seal, bool co
   aggregator.Advance(UINT64_MAX);
   Tables tables = aggregator.Snapshot(last_ns);
   tables.set_sealed(true);
+  for (const Drop& drop : drops) *tables.add_drop() = drop;
   return writer.Seal(tables, aggregator.BlocksOfConnections());
 }
 

@@ -137,6 +137,7 @@ class TraceBuilder {
   absl::Status WriteTale(const std::string& path, bool seal = true, bool compress = false) const;
 
   TraceHeader header;
+  std::vector<Drop> drops;  // as a recorder tells them in the tables of a sealed file
 
  private:
   friend class Image;

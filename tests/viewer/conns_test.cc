@@ -4,12 +4,15 @@
 
 #include "viewer/cli/conns.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 
 #include <sstream>
 #include <string>
 
+#include "base/unique_fd.h"
 #include "tests/viewer/mockups.h"
 #include "viewer/cli/json.h"
 
@@ -156,6 +159,54 @@ TEST_F(ConnsTest, NothingToShowIsASentenceAndNeverAnEmptyTable) {
   Image& image = builder_.Start("true", 7);
   image.Open(3, "/etc/passwd");
   EXPECT_EQ(Print(), "true made no socket calls; 1 other thing opened: socktale fds\n");
+}
+
+TEST_F(ConnsTest, NothingIsOnlySaidOfWhatThereIs) {
+  builder_ = TraceBuilder();
+  builder_.header.add_command("true");
+  builder_.Start("true", 7).Open(3, "/etc/passwd");
+  const auto last_line = [this](const NamedTrace& trace) {
+    std::string text;
+    Output output(&text, {});
+    EXPECT_TRUE(PrintConns(trace, options_, common_, output).ok());
+    return text.substr(text.rfind('\n', text.size() - 2) + 1);
+  };
+  NamedTrace cut = Open(builder_, "make-1", false);
+  EXPECT_EQ(last_line(cut),
+            "true made no socket calls in the part that is readable; 1 other thing opened: socktale fds\n");
+
+  cut.path = directory_ + "/make-1.tale.part";
+  UniqueFd recorder(open(cut.path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(flock(recorder.get(), LOCK_EX), 0);
+  EXPECT_EQ(last_line(cut), "true made no socket calls so far; 1 other thing opened: socktale fds\n");
+
+  recorder.reset();
+  builder_.drops.emplace_back().set_events(12);
+  EXPECT_THAT(Print(), HasSubstr("true made no socket calls (12 events dropped); 1 other thing opened"));
+}
+
+// The parent connects, forks and exits; the child goes on using the connection.
+TEST_F(ConnsTest, AConnectionIsOpenAsLongAsAForkedChildHoldsIt) {
+  builder_ = TraceBuilder();
+  Image& parent = builder_.Start("daemon", 7);
+  parent.Socket(3, AF_INET, SOCK_STREAM);
+  parent.Connect(3, Inet("10.0.0.7", 80));
+  parent.Send(3, "by the parent, who says the most");
+  Image& child = parent.Fork(8);
+  parent.Exit(0);
+  builder_.After(1'500'000'000);
+  child.Send(3, "still here");
+  std::string text = Print();
+  EXPECT_THAT(text, HasSubstr("open"));
+  EXPECT_THAT(text, HasSubstr("1.5 s"));
+  EXPECT_THAT(text, Not(HasSubstr("never closed")));
+  EXPECT_THAT(text, Not(HasSubstr("⚠")));
+
+  builder_.After(1'000'000'000);
+  child.Exit(0);
+  text = Print();
+  EXPECT_THAT(text, HasSubstr("never closed"));
+  EXPECT_THAT(text, HasSubstr("2.5 s"));
 }
 
 TEST_F(ConnsTest, ACutTraceSaysSoInItsHeader) {

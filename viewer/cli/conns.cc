@@ -228,15 +228,34 @@ absl::Status PrintGroups(const std::vector<Row>& rows, ConnsGroup group, const C
   return absl::OkStatus();
 }
 
+// What "nothing" is said of: " so far", " in the part that is readable", " (12 events dropped)"; empty: of all there
+// was.
+std::string HowFarInWords(const NamedTrace& named) {
+  const Trace& trace = named.trace;
+  uint64_t dropped = 0;
+  for (const Drop& drop : trace.tables().drop()) dropped += drop.events();
+  std::string words;
+  if (!trace.file().sealed() && IsBeingRecorded(named.path)) {
+    words = " so far";
+  } else if (!trace.file().sealed() || trace.tables().recovered() || !trace.file().damage().empty()) {
+    words = " in the part that is readable";
+  }
+  if (dropped > 0) absl::StrAppend(&words, " (", CountOf(dropped, "event"), " dropped)");
+  return words;
+}
+
 // Why there is nothing to show, and what to do: never just an empty table.
-std::string NothingInWords(const Trace& trace) {
+std::string NothingInWords(const NamedTrace& named) {
+  const Trace& trace = named.trace;
   const Tables& tables = trace.tables();
   if (tables.connection_size() > 0) {
     const auto count = static_cast<uint64_t>(tables.connection_size());
     return absl::StrCat("0 of ", CountOf(count, "connection"), " in that time: --from and --to leave none");
   }
   const std::string command = trace.header().command().empty() ? "" : ShellQuote(trace.header().command(0));
+  const std::string how_far = HowFarInWords(named);
   if (tables.process().empty()) {
+    if (!how_far.empty()) return absl::StrCat("no program has joined this recording", how_far);
     if (command.empty()) return "no program has joined this recording";
     return absl::StrCat(command, " could not be traced: socktale doctor ", command);
   }
@@ -246,8 +265,9 @@ std::string NothingInWords(const Trace& trace) {
       }));
   const auto others = static_cast<uint64_t>(tables.object_size()) - sockets;
   const std::string subject = command.empty() ? "the recorded programs" : command;
-  return sockets > 0 ? absl::StrCat(subject, " made ", CountOf(sockets, "socket"), " and no connection: socktale fds")
-                     : absl::StrCat(subject, " made no socket calls; ", CountOf(others, "other thing"),
+  return sockets > 0 ? absl::StrCat(subject, " made ", CountOf(sockets, "socket"), " and no connection", how_far,
+                                    ": socktale fds")
+                     : absl::StrCat(subject, " made no socket calls", how_far, "; ", CountOf(others, "other thing"),
                                     " opened: socktale fds");
 }
 
@@ -261,8 +281,9 @@ std::string NextInWords(const std::vector<Row>& rows) {
   std::vector<std::string> next;
   next.push_back(absl::StrCat("follow ", busiest->view.connection->id()));
   if (marked != rows.end() && marked != busiest) next.push_back(absl::StrCat("follow ", marked->view.connection->id()));
-  const auto open = std::find_if(rows.begin(), rows.end(), [](const Row& r) { return NeverClosed(r.view); });
-  next.push_back(open == rows.end() ? "fds" : absl::StrCat("fds ", open->view.near_process->pid()));
+  const auto open = std::find_if(rows.begin(), rows.end(), [](const Row& r) { return r.view.never_closed; });
+  const bool whose = open != rows.end() && open->view.near_process != nullptr;
+  next.push_back(whose ? absl::StrCat("fds ", open->view.near_process->pid()) : "fds");
   return absl::StrCat("next: ", absl::StrJoin(next, " · "));
 }
 
@@ -290,7 +311,7 @@ absl::Status PrintConns(const NamedTrace& named, const ConnsOptions& options, co
     output.Line(output.Paint(Style::kWarning, line));
   }
   if (rows.empty()) {
-    output.Line(NothingInWords(trace));
+    output.Line(NothingInWords(named));
     return absl::OkStatus();
   }
   if (grouped) return PrintGroups(rows, options.group, common, output);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viewer/cli/endpoints.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "viewer/cli/format.h"
 #include "viewer/names/address.h"
@@ -33,6 +35,20 @@ Json EndpointJson(const Trace& trace, const Endpoint& endpoint) {
   return object;
 }
 
+// What became of the near end of a connection that is open: forked children may hold it when its process is gone.
+void LookForHolders(const Trace& trace, View& view) {
+  uint64_t last_ns = 0;
+  for (const DescriptorLife* life : trace.lookup().LivesOfObject(view.near->object())) {
+    const Process* process = trace.process(life->process());
+    const bool process_ended = process != nullptr && process->end_ns() != 0;
+    if (life->end() == LIFE_END_OPEN && !process_ended) return;
+    if (life->end() == LIFE_END_OPEN) last_ns = std::max(last_ns, process->end_ns());
+    if (life->end() == LIFE_END_PROCESS) last_ns = std::max(last_ns, life->end_ns());
+  }
+  view.never_closed = last_ns != 0;
+  view.abandoned_ns = last_ns;
+}
+
 const char* JoinName(JoinKind join) {
   switch (join) {
     case JOIN_KIND_ADDRESSES:
@@ -61,25 +77,21 @@ View ViewOf(const Trace& trace, const Connection& connection) {
   view.both_recorded = Recorded(*view.near) && Recorded(*view.far);
   view.pair = connection.join() == JOIN_KIND_PAIR;
   view.guessed = connection.join() == JOIN_KIND_GUESSED;
+  if (connection.end() == CONNECTION_END_OPEN) LookForHolders(trace, view);
   return view;
 }
 
 uint64_t LifeNs(const Trace& trace, const View& view) {
   uint64_t end = view.connection->end_ns();
-  if (end == 0 && NeverClosed(view)) end = view.near_process->end_ns();
+  if (end == 0) end = view.abandoned_ns;
   if (end == 0) end = trace.tables().end_ns();
   return end > view.connection->start_ns() ? end - view.connection->start_ns() : 0;
-}
-
-bool NeverClosed(const View& view) {
-  return view.connection->end() == CONNECTION_END_OPEN && view.near_process != nullptr &&
-         view.near_process->end_ns() != 0;
 }
 
 std::string EndInWords(const View& view, bool by_whom) {
   switch (view.connection->end()) {
     case CONNECTION_END_OPEN:
-      return NeverClosed(view) ? "never closed" : "open";
+      return view.never_closed ? "never closed" : "open";
     case CONNECTION_END_CLOSED_BY_CLIENT:
       return !by_whom ? "closed" : view.pair ? "closed by the first end" : "closed by client";
     case CONNECTION_END_CLOSED_BY_SERVER:
@@ -105,7 +117,7 @@ std::string EndInWords(const View& view, bool by_whom) {
 std::string EndName(const View& view) {
   switch (view.connection->end()) {
     case CONNECTION_END_OPEN:
-      return NeverClosed(view) ? "never_closed" : "open";
+      return view.never_closed ? "never_closed" : "open";
     case CONNECTION_END_CLOSED_BY_CLIENT:
       return "closed_by_client";
     case CONNECTION_END_CLOSED_BY_SERVER:
@@ -136,7 +148,7 @@ Mark MarkOf(const View& view) {
     case CONNECTION_END_FAILED:
       return Mark::kError;
     default:
-      return NeverClosed(view) ? Mark::kWarning : Mark::kNone;
+      return view.never_closed ? Mark::kWarning : Mark::kNone;
   }
 }
 

@@ -27,17 +27,18 @@ struct View {
   bool both_recorded = false;
   bool pair = false;     // a socketpair
   bool guessed = false;  // that these two ends belong together is a guess
+  // Nobody closed the near end, and no process that held it is left.
+  bool never_closed = false;
+  uint64_t abandoned_ns = 0;  // with never_closed: the end of the last process that held it
 };
 
 View ViewOf(const Trace& trace, const Connection& connection);
 
-// ns from the start to the last end of both; where it was never closed, until its process or the trace ended.
+// ns from the start to the last end of both; where it was never closed, until its last process or the trace ended.
 uint64_t LifeNs(const Trace& trace, const View& view);
 
-// Still open when its process ended ("never closed"); an open one whose process lived on is just "open".
-bool NeverClosed(const View& view);
-
-// "closed", "refused", "open", "never closed", "failed (EACCES)"; by_whom: "closed by client".
+// "closed", "refused", "open" (a process that holds it lives on), "never closed", "failed (EACCES)"; by_whom: "closed
+// by client".
 std::string EndInWords(const View& view, bool by_whom);
 // "closed_by_client", "refused", … as in JSON.
 std::string EndName(const View& view);

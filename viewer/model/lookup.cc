@@ -73,6 +73,7 @@ Lookup::Lookup(const Tables& tables) {
   for (const DescriptorLife& life : tables.life()) {
     lives_.try_emplace(life.id(), &life);
     by_number_[{life.process(), life.fd()}].push_back(&life);
+    if (life.object() != 0) lives_of_object_[life.object()].push_back(&life);
   }
   for (auto& [number, lives] : by_number_) {
     std::stable_sort(lives.begin(), lives.end(),
@@ -101,6 +102,12 @@ const Process* Lookup::ProcessOf(const RunView& run, const EventView& event) con
     if ((*use)->parent() == process->id() && (*use)->start_ns() <= event.end_ns()) return *use;
   }
   return process;
+}
+
+const std::vector<const DescriptorLife*>& Lookup::LivesOfObject(uint32_t object) const {
+  static const std::vector<const DescriptorLife*> kNone;
+  const auto lives = lives_of_object_.find(object);
+  return lives == lives_of_object_.end() ? kNone : lives->second;
 }
 
 const DescriptorLife* Lookup::LifeAt(uint32_t process, int32_t fd, uint64_t time_ns) const {

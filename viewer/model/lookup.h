@@ -38,6 +38,9 @@ class Lookup {
   // The process an event was made in: of its run's image, or the vfork child that it names.
   const Process* ProcessOf(const RunView& run, const EventView& event) const;
 
+  // Every life of every descriptor that named an object; empty for none.
+  const std::vector<const DescriptorLife*>& LivesOfObject(uint32_t object) const;
+
   // See Trace::LifeAt.
   const DescriptorLife* LifeAt(uint32_t process, int32_t fd, uint64_t time_ns) const;
 
@@ -70,6 +73,7 @@ class Lookup {
   ById<Connection> connections_;
   absl::flat_hash_map<std::pair<uint32_t, int32_t>, std::vector<const DescriptorLife*>> by_number_;  // by start
   absl::flat_hash_map<uint32_t, std::vector<Side>> by_object_;                                       // by start
+  absl::flat_hash_map<uint32_t, std::vector<const DescriptorLife*>> lives_of_object_;
   absl::flat_hash_map<uint32_t, std::vector<const Process*>> by_pid_;
 };
 
