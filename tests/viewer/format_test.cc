@@ -248,6 +248,41 @@ TEST(PayloadTextTest, JsonIsLaidOutAlsoBehindAHeader) {
   EXPECT_EQ(lines.lines, (std::vector<std::string>{"HTTP/1.1 200 OK", "{", "  \"a\": [", "    1", "  ]", "}"}));
 }
 
+// A peer can send what would grow by thousands when laid out, and nest deeper than any stack.
+TEST(PayloadTextTest, JsonThatNestsToNoEndIsLeftAsItIs) {
+  const std::string deep(200'000, '[');
+  EXPECT_EQ(PayloadAsLines(deep, PayloadForm::kJson, 0, 0, 80, 0).lines, std::vector<std::string>{deep});
+  const std::string closed = deep + std::string(deep.size(), ']');
+  EXPECT_EQ(PayloadAsLines(closed, PayloadForm::kJson, 0, 0, 80, 0).lines, std::vector<std::string>{closed});
+  std::string wide(90, '[');
+  for (int i = 0; i < 50'000; ++i) wide += "1,";
+  wide += "1" + std::string(90, ']');
+  EXPECT_EQ(PayloadAsLines(wide, PayloadForm::kJson, 0, 0, 80, 0).lines, std::vector<std::string>{wide});
+  EXPECT_EQ(PayloadAsLines("[[\"]]\"]]", PayloadForm::kJson, 0, 0, 80, 0).lines.size(), 5u);
+}
+
+// Takes minutes where each tab measures all before it.
+TEST(PayloadTextTest, ALongLineOfTabsTakesNoLongerThanAnother) {
+  const std::string tabs = [] {
+    std::string line;
+    for (int i = 0; i < 400'000; ++i) line += "a\t";
+    return line;
+  }();
+  const PayloadLines all = PayloadAsLines(tabs, PayloadForm::kText, 0, 0, 80, 0);
+  ASSERT_EQ(all.lines.size(), 1u);
+  EXPECT_EQ(all.lines[0].size(), 1'600'000u);
+  const PayloadLines cut = PayloadAsLines(tabs, PayloadForm::kText, 0, 0, 80, 40);
+  EXPECT_EQ(DisplayWidth(cut.lines[0]), 40u);
+}
+
+TEST(WidthTest, ATextIsCutAtItsCharacters) {
+  EXPECT_EQ(BytesOfWidth("abc", 2), 2u);
+  EXPECT_EQ(BytesOfWidth("äöü", 2), 4u);
+  EXPECT_EQ(BytesOfWidth("abc", 3), 3u);
+  EXPECT_EQ(BytesOfWidth("a日本", 2), 1u);
+  EXPECT_EQ(BytesOfWidth("", 2), 0u);
+}
+
 TEST(PayloadTextTest, TerminalsAreSafeFromPayload) {
   const PayloadLines lines = PayloadAsLines("\x1b[2Jx\ty\n", PayloadForm::kText, 0, 0, 54, 0);
   EXPECT_EQ(lines.lines, (std::vector<std::string>{"\\x1b[2Jx    y"}));

@@ -271,6 +271,15 @@ size_t DisplayWidth(std::string_view text) {
   return width;
 }
 
+size_t BytesOfWidth(std::string_view text, size_t width) {
+  size_t fits = 0;
+  for (size_t position = 0, used = 0; position < text.size(); fits = position) {
+    used += NextWidth(text, position);
+    if (used > width) break;
+  }
+  return fits;
+}
+
 std::string CutToWidth(std::string_view text, size_t width, std::string_view mark) {
   if (DisplayWidth(text) <= width) return std::string(text);
   const size_t mark_width = DisplayWidth(mark);

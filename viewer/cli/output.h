@@ -105,6 +105,9 @@ std::string ToAscii(std::string_view text);
 // How many columns of a terminal UTF-8 text takes. Colour sequences take none.
 size_t DisplayWidth(std::string_view text);
 
+// How many bytes of `text`, from its start, take at most `width` columns: whole characters, and all that take none.
+size_t BytesOfWidth(std::string_view text, size_t width);
+
 // Text of at most `width` columns; what is cut is marked by `mark` ("…", or "~" in ASCII). Colour sequences are kept.
 std::string CutToWidth(std::string_view text, size_t width, std::string_view mark);
 

@@ -18,10 +18,18 @@ constexpr size_t kTabWidth = 4;
 std::string TextLine(std::string_view line, size_t max_line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   std::string text;
+  size_t width = 0;  // of text, in columns
   for (size_t start = 0; start <= line.size();) {
     const size_t tab = std::min(line.find('\t', start), line.size());
-    text += Printable(line.substr(start, tab - start));
-    if (tab < line.size()) text.append(kTabWidth - DisplayWidth(text) % kTabWidth, ' ');
+    const std::string word = Printable(line.substr(start, tab - start));
+    text += word;
+    width += DisplayWidth(word);
+    if (max_line > 0 && width > max_line) break;  // the rest will not be seen
+    if (tab < line.size()) {
+      const size_t gap = kTabWidth - width % kTabWidth;
+      text.append(gap, ' ');
+      width += gap;
+    }
     start = tab + 1;
   }
   return max_line == 0 ? text : CutToWidth(text, max_line, "…");
@@ -98,15 +106,47 @@ class Collector {
   PayloadLines result_;
 };
 
+// JSON that a peer made to be a burden when laid out is left as it is: each level of nesting indents every line in it.
+constexpr size_t kDeepest = 100;
+constexpr size_t kWidening = 16;            // laid out it may take so many times its own size,
+constexpr size_t kSmallAnyway = 64 * 1024;  // or this, bytes
+
+// Whether `json` nests no deeper and grows no larger than that. Counts what a layout adds, without making it: a new
+// line and its indent at each bracket and comma.
+bool IsWorthLayingOut(std::string_view json) {
+  size_t depth = 0, added = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      if (c == '"') quoted = false;
+      continue;
+    }
+    if (c == '"') quoted = true;
+    if (c == '[' || c == '{') ++depth;
+    if ((c == ']' || c == '}') && depth > 0) --depth;
+    if (depth > kDeepest) return false;
+    if (c == '[' || c == '{' || c == ']' || c == '}' || c == ',') added += 1 + 2 * depth;
+  }
+  return added <= std::max(kSmallAnyway, kWidening * json.size());
+}
+
+// The value that `text` is; a discarded one when it is none, or none to be laid out.
+Json Parse(std::string_view text) {
+  if (!IsWorthLayingOut(text)) return Json(Json::value_t::discarded);
+  return Json::parse(text, nullptr, false);
+}
+
 // The JSON value that the payload is, or that stands behind a header and an empty line. False: there is none.
 bool AddJson(std::string_view payload, size_t max_line, Collector& collector) {
   size_t body = 0;
-  Json value = Json::parse(payload, nullptr, false);
+  Json value = Parse(payload);
   if (value.is_discarded()) {
     const size_t header_end = payload.find("\r\n\r\n");
     if (header_end == std::string_view::npos) return false;
     body = header_end + 4;
-    value = Json::parse(payload.substr(body), nullptr, false);
+    value = Parse(payload.substr(body));
   }
   if (value.is_discarded()) return false;
   collector.AddText(payload.substr(0, body), max_line);

@@ -16,7 +16,8 @@ enum class PayloadForm {
   kAuto,  // text as far as it is text, then hex
   kText,  // text, with \x1b and the like for what cannot be shown
   kHex,
-  kJson,  // a JSON value (alone, or behind a header and an empty line) on several lines; else as kAuto
+  kJson,  // a JSON value (alone, or behind a header and an empty line) on several lines; else, and where it nests so
+          // deeply that this would take many times its size, as kAuto
 };
 
 struct PayloadLines {
