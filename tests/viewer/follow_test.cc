@@ -182,6 +182,22 @@ TEST_F(FollowTest, AFailedCallIsNamedWithItsError) {
   EXPECT_EQ(objects.back()["call"], "setsockopt");
 }
 
+TEST_F(FollowTest, InATraceThatDroppedEventsNoPauseHasACause) {
+  AddHello(builder_, Recorded::kBoth);
+  builder_.drops.emplace_back().set_events(2183);
+  const std::string text = Print();
+  EXPECT_THAT(text, HasSubstr("248.9 ms  quiet, 2 183 events were dropped in this trace"));
+  EXPECT_THAT(text, Not(HasSubstr("httpd was working")));
+  bool told = false;
+  for (const Json& object : PrintJson()) {
+    if (object["type"] != "pause") continue;
+    told = true;
+    EXPECT_EQ(object["cause"], "unknown");
+    EXPECT_EQ(object["dropped"], 2183);
+  }
+  EXPECT_TRUE(told);
+}
+
 TEST_F(FollowTest, ARefusedConnectionSaysWhy) {
   AddEverything(builder_);
   options_.connections = {"c2"};

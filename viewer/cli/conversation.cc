@@ -80,11 +80,11 @@ std::string EndpointInWords(const View& view, bool near) {
 // Text of any length in pieces of at most `width` columns; at least one.
 std::vector<std::string> Wrapped(std::string_view text, size_t width) {
   std::vector<std::string> pieces;
-  while (DisplayWidth(text) > width) {
-    const std::string piece = CutToWidth(text, width, "");
-    if (piece.empty()) break;
-    text.remove_prefix(piece.size());
-    pieces.push_back(piece);
+  while (true) {
+    const size_t bytes = BytesOfWidth(text, width);
+    if (bytes == 0 || bytes == text.size()) break;
+    pieces.emplace_back(text.substr(0, bytes));
+    text.remove_prefix(bytes);
   }
   pieces.emplace_back(text);
   return pieces;
@@ -146,7 +146,9 @@ class Picture {
         return PrintTransfer(step);
       case StepKind::kPause:
         // The time on the way is told with the transfer.
-        if (step.pause == PauseCause::kUnknown && before != nullptr && before->kind == StepKind::kTransfer) return;
+        if (step.pause == PauseCause::kUnknown && step.dropped == 0 && before != nullptr &&
+            before->kind == StepKind::kTransfer)
+          return;
         return PrintPause(step);
       case StepKind::kShutdown:
         return PrintEnd(step, "shutdown", true);
@@ -192,13 +194,14 @@ class Picture {
 
   std::string TransferRemark(const Step& step, const Transfer& transfer) const {
     std::vector<std::string> words;
+    const char* not_received = timeline_.dropped > 0 ? "not seen to be received" : "not received";
     if (transfer.sender_recorded && transfer.receiver_recorded) {
       if (step.duration_ns > 0) words.push_back(FormatDurationExactly(step.duration_ns) + " on the way");
       if (transfer.received_size < transfer.size) {
-        words.push_back(absl::StrCat(Size(transfer.size - transfer.received_size), " not received"));
+        words.push_back(absl::StrCat(Size(transfer.size - transfer.received_size), " ", not_received));
       }
     } else if (view_.both_recorded) {
-      words.push_back(transfer.sender_recorded ? "not received" : "its sending was not recorded");
+      words.push_back(transfer.sender_recorded ? not_received : "its sending was not recorded");
     }
     if (transfer.sends > 1) words.push_back(CountOf(transfer.sends, "send"));
     if (transfer.read_back) words.push_back("from a file");
@@ -266,6 +269,10 @@ class Picture {
         break;
       case PauseCause::kUnknown:
         words = "quiet";
+        if (step.dropped > 0) {
+          absl::StrAppend(&words, ", ", CountOf(step.dropped, "event"), step.dropped == 1 ? " was" : " were",
+                          " dropped in this trace");
+        }
         break;
     }
     std::string line = absl::StrCat(std::string(left_, ' '), output_.Paint(Style::kRemark, "┊"));

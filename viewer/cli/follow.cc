@@ -134,6 +134,7 @@ Json StepJson(const Timeline& timeline, const Step& step) {
       break;
     case StepKind::kPause:
       object["cause"] = CauseName(step.pause);
+      if (step.dropped > 0) object["dropped"] = step.dropped;
       if (step.pause == PauseCause::kNotReading) object["who"] = step.from_client ? "client" : "server";
       break;
     case StepKind::kGap:

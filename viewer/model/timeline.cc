@@ -86,6 +86,22 @@ class Builder {
   std::vector<uint64_t> place_ns_;  // of each transfer
 };
 
+// See Timeline::dropped.
+uint64_t DroppedNear(const Trace& trace, const Connection& connection) {
+  uint64_t all = 0, told = 0, near = 0;
+  for (const Drop& drop : trace.tables().drop()) all += drop.events();
+  for (const Process& process : trace.tables().process()) told += process.drops();
+  for (const bool client : {false, true}) {
+    const uint32_t object = End(connection, client).object();
+    if (object == 0) continue;
+    for (const DescriptorLife* life : trace.lookup().LivesOfObject(object)) {
+      const Process* process = trace.process(life->process());
+      if (process != nullptr) near += process->drops();
+    }
+  }
+  return all > told || near > 0 ? std::max(all, told) : 0;
+}
+
 absl::StatusOr<std::string> Builder::Load(const Piece& piece) {
   std::string payload;
   for (const Fragment& fragment : piece.fragments) {
@@ -330,6 +346,10 @@ void Builder::Pause(uint64_t from_ns, uint64_t until_ns, PauseCause cause, bool 
   step.duration_ns = until_ns - from_ns;
   step.from_client = client;
   step.pause = cause;
+  if (cause != PauseCause::kUnknown && timeline_.dropped > 0) {
+    step.pause = PauseCause::kUnknown;
+    step.dropped = timeline_.dropped;
+  }
 }
 
 // Why nothing happened in the time before `next`.
@@ -381,6 +401,7 @@ void Builder::Pauses() {
 
 absl::StatusOr<Timeline> Builder::Run() {
   timeline_.connection = exchange_.connection;
+  timeline_.dropped = DroppedNear(trace_, *exchange_.connection);
   RETURN_IF_ERROR(Transfers());
   ActSteps();
   TransferSteps();

@@ -60,7 +60,9 @@ struct Step {
   uint32_t error = 0;
   Call call = CALL_UNKNOWN;   // error: the call that failed
   bool end_received = false;  // shutdown, close: a receive of the other end returned the end of the stream
-  uint64_t event = 0;         // eN
+  // Pause: events that the trace dropped, so that nobody knows whether this was one. 0: none that may belong here.
+  uint64_t dropped = 0;
+  uint64_t event = 0;  // eN
 };
 
 // How a connection's life was spent, ns. Zero where not known.
@@ -80,6 +82,9 @@ struct Timeline {
   std::vector<Transfer> transfers;
   std::vector<Step> steps;
   Phases phases;
+  // Events that the trace dropped, nobody knows when, where some of them may have been made by a process that held this
+  // connection; 0: none were.
+  uint64_t dropped = 0;
 };
 
 // Builds a connection's timeline. merge_ns: sends of one end in one direction with nothing else between and no more
