@@ -151,7 +151,7 @@ absl::StatusOr<RecoveredTrace> Recovery::Run(const Arena* arena) {
   if (arena != nullptr) RETURN_IF_ERROR(Salvage(*arena, writer));
   RETURN_IF_ERROR(Aggregate(writer));
   for (const UnrecordedPrograms::Program& program : unrecorded_.Take(UINT64_MAX)) {
-    aggregator_.NotRecorded(program.pid, program.image, program.kind.c_str());
+    aggregator_.NotRecorded(program.pid, program.image, program.kind.c_str(), program.pid_namespace);
   }
   Tables tables = aggregator_.Snapshot(end_ns_);
   if (arena_tables_.has_value()) tables.MergeFrom(*arena_tables_);

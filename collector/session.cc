@@ -129,7 +129,7 @@ class RecordingSession final : public Session {
   uint64_t LiveProcesses() override;
   void CommandStarted(pid_t pid, const std::string& path) override;
   void CommandEnded(pid_t pid, int wait_status) override {
-    aggregator_.ExitStatus(static_cast<uint32_t>(pid), wait_status, Now());
+    aggregator_.ExitStatus(static_cast<uint32_t>(pid), wait_status, Now(), watch_.own_namespace());
   }
   absl::StatusOr<SessionSummary> Finish() override;
   void Discard() override {
@@ -229,7 +229,7 @@ void RecordingSession::CommandStarted(pid_t pid, const std::string& path) {
 }
 
 void RecordingSession::RunWritten(const RunView& run, uint64_t block) {
-  if (!aggregator_.Add(run, block).ok()) ++unreadable_runs_;
+  if (!aggregator_.Add(run, block, Now()).ok()) ++unreadable_runs_;
   if (on_run_) on_run_(run.events);
 }
 
@@ -532,7 +532,7 @@ absl::StatusOr<SessionSummary> RecordingSession::Finish() {
   }
   aggregator_.Advance(UINT64_MAX);
   for (const UnrecordedPrograms::Program& program : unrecorded_.Take(UINT64_MAX)) {
-    aggregator_.NotRecorded(program.pid, program.image, program.kind.c_str());
+    aggregator_.NotRecorded(program.pid, program.image, program.kind.c_str(), program.pid_namespace);
   }
   Tables tables = Snapshot(end_ns);
   AddDrops(arena_.header(), tables);

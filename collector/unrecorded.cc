@@ -108,6 +108,7 @@ void UnrecordedPrograms::Settle(const Process& process, History& history) {
   }
   Program program;
   program.pid = process.pid;
+  program.pid_namespace = process.pid_namespace;
   program.kind = check.missing_kind();
   program.image = std::move(history.image);
   if (!check.path.empty() && !absl::StrContains(path, '/')) program.image.set_path(check.path);

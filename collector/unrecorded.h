@@ -19,9 +19,10 @@ namespace socktale {
 class UnrecordedPrograms {
  public:
   struct Program {
-    uint32_t pid = 0;  // as its parent saw it
-    Image image;       // without number; not_recorded says why in words
-    std::string kind;  // row of proto/stats.def
+    uint32_t pid = 0;            // as its parent saw it
+    uint64_t pid_namespace = 0;  // that it counts in, 0: not known
+    Image image;                 // without number; not_recorded says why in words
+    std::string kind;            // row of proto/stats.def
   };
 
   // Says which process an image is: a pid alone means nothing across pid namespaces.

@@ -287,13 +287,14 @@ EventHead AttachedHead(uint64_t start_ns) {
   return head;
 }
 
-void WriteForked(uint64_t start_ns, uint32_t parent_image) {
+void WriteForked(uint64_t start_ns, uint32_t parent_image, uint64_t pid_namespace) {
   const EventHead head = AttachedHead(start_ns);
-  EventWriter event(head, 4 * wire::kMaxNumberField);
+  EventWriter event(head, 5 * wire::kMaxNumberField);
   if (!event.ok()) return;
   event.tail().Uint<field::event::kPid>(own_pid);
   event.tail().Uint<field::event::kReason>(field::ATTACH_REASON_FORK);
   event.tail().Uint<field::event::kParentPid>(static_cast<uint64_t>(RawSyscall(SYS_getppid)));
+  event.tail().Uint<field::event::kPidNamespace>(pid_namespace);  // the parent's call has its pid in another one
   event.tail().Uint<field::event::kParentProcess>(parent_image);
   event.Commit();
 }
@@ -405,7 +406,7 @@ void AttachAfterFork(uint64_t fork_start_ns) {
     return;
   }
   BecomeWriter(image, slot);
-  WriteForked(fork_start_ns, parent_image);
+  WriteForked(fork_start_ns, parent_image, arena::slots[slot].pid_namespace);
 }
 
 void CountUnrecorded() {

@@ -15,6 +15,8 @@
 namespace socktale {
 
 struct Aggregator::State {
+  explicit State(const Limits& limits) : machine(limits) {}
+
   Pending pending;
   Machine machine;
   uint64_t horizon_ns = 0;
@@ -29,15 +31,15 @@ struct Aggregator::State {
   }
 };
 
-Aggregator::Aggregator() : state_(std::make_unique<State>()) {}
+Aggregator::Aggregator(const Limits& limits) : state_(std::make_unique<State>(limits)) {}
 Aggregator::~Aggregator() = default;
 Aggregator::Aggregator(Aggregator&&) noexcept = default;
 Aggregator& Aggregator::operator=(Aggregator&&) noexcept = default;
 
-absl::Status Aggregator::Add(const RunView& run, uint64_t block) {
+absl::Status Aggregator::Add(const RunView& run, uint64_t block, uint64_t now_ns) {
   RunView rest = run;
   while (true) {
-    RETURN_IF_ERROR(state_->pending.Add(rest, block, state_->most_waiting));
+    RETURN_IF_ERROR(state_->pending.Add(rest, block, now_ns, state_->most_waiting));
     if (rest.events.empty()) return absl::OkStatus();
     const uint64_t median_ns = state_->pending.MedianKey();
     state_->Advance(median_ns == UINT64_MAX ? median_ns : median_ns + 1);
@@ -54,8 +56,8 @@ void Aggregator::ProcessEnded(uint32_t image, uint64_t end_ns) {
   state_->machine.Ended({.end_ns = end_ns, .image = image});
 }
 
-void Aggregator::ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns) {
-  state_->machine.Ended({.end_ns = end_ns, .pid = pid, .wait_status = wait_status});
+void Aggregator::ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns, uint64_t pid_namespace) {
+  state_->machine.Ended({.end_ns = end_ns, .pid = pid, .wait_status = wait_status, .pid_namespace = pid_namespace});
 }
 
 void Aggregator::ThreadInCall(uint32_t image, uint32_t tid, Call call, int32_t fd, uint64_t since_ns) {
@@ -75,9 +77,9 @@ void Aggregator::DropsOf(uint32_t image, uint64_t events) {
   if (process != 0) state_->machine.world().processes[process].drops += events;
 }
 
-void Aggregator::NotRecorded(uint32_t pid, const Image& image, const char* kind) {
+void Aggregator::NotRecorded(uint32_t pid, const Image& image, const char* kind, uint64_t pid_namespace) {
   World& world = state_->machine.world();
-  const uint32_t process = state_->machine.processes().Latest(pid, 0);
+  const uint32_t process = state_->machine.processes().Latest(pid, pid_namespace);
   Missing& missing = world.not_recorded.emplace_back();
   missing.set_kind(kind);
   missing.set_count(1);
@@ -87,7 +89,7 @@ void Aggregator::NotRecorded(uint32_t pid, const Image& image, const char* kind)
   ProcessState& owner = world.processes[process];
   owner.executing = false;
   owner.next_image.Clear();
-  owner.images.push_back(image);
+  state_->machine.processes().AddImage(process, image);
   const std::string& path = image.path();
   if (!path.empty()) owner.name = path.substr(path.rfind('/') + 1).substr(0, 15);
 }

@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "collector/aggregate/limits.h"
 #include "proto/event_view.h"
 #include "proto/trace.pb.h"
 
@@ -27,15 +28,16 @@ namespace socktale {
 
 class Aggregator {
  public:
-  Aggregator();
+  explicit Aggregator(const Limits& limits = Limits());
   ~Aggregator();
   Aggregator(Aggregator&&) noexcept;
   Aggregator& operator=(Aggregator&&) noexcept;
 
   // Takes the events of one encoded Run (the message's bytes, without tag and length). block: sequence number of the
   // block of the trace file they stand in. Copies what it needs (not payload). kDataLoss where the bytes stop making
-  // sense; what came before is kept.
-  absl::Status Add(const RunView& run, uint64_t block);
+  // sense; what came before is kept. now_ns: when the run was taken, ns since the trace began. Times behind it are none
+  // and count as now_ns: one of them would hold back all that its thread does later.
+  absl::Status Add(const RunView& run, uint64_t block, uint64_t now_ns = UINT64_MAX);
 
   // Lets at most so many events wait (at least 2; a record of about 100 bytes each, and what it refers to). Where more
   // would have to, the older half is applied before its time, which may put events of different threads out of order.
@@ -51,11 +53,13 @@ class Aggregator {
   void Advance(uint64_t horizon_ns);
 
   // The collector knows things that events do not say. Ends take effect in their turn, as events do.
-  void ProcessEnded(uint32_t image, uint64_t end_ns);               // the process of this image is gone
-  void ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns);  // waitpid's word on CMD
+  // A pid counts in pid_namespace (its inode); 0: not known, which takes the latest of that pid in any.
+  void ProcessEnded(uint32_t image, uint64_t end_ns);  // the process of this image is gone
+  void ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns, uint64_t pid_namespace = 0);  // waitpid's word on CMD
   void ThreadInCall(uint32_t image, uint32_t tid, Call call, int32_t fd, uint64_t since_ns);
-  void DropsOf(uint32_t image, uint64_t events);                         // events this image could not record
-  void NotRecorded(uint32_t pid, const Image& image, const char* kind);  // an exec'd program the shim could not enter
+  void DropsOf(uint32_t image, uint64_t events);  // events this image could not record
+  // An exec'd program the shim could not enter.
+  void NotRecorded(uint32_t pid, const Image& image, const char* kind, uint64_t pid_namespace = 0);
 
   // The tables as of the last Advance. end_ns: when the trace ended. Joins connections' ends; may be called repeatedly.
   Tables Snapshot(uint64_t end_ns);

@@ -22,7 +22,6 @@
 namespace socktale {
 namespace {
 
-constexpr uint32_t kTypeMask = 0xf;
 constexpr size_t kMaxResolved = 1 << 16;  // names kept per process
 constexpr size_t kMaxWatches = 1 << 16;   // descriptors kept per epoll
 static_assert(SOCK_CLOEXEC == O_CLOEXEC && EPOLL_CLOEXEC == O_CLOEXEC && EFD_CLOEXEC == O_CLOEXEC &&
@@ -66,7 +65,7 @@ void Machine::Apply(const Pending& pending, uint64_t horizon_ns, Meanwhile& mean
 }
 
 void Machine::Apply(const ProcessEnd& end) {
-  const uint32_t id = end.image != 0 ? processes_.Known(end.image) : processes_.Latest(end.pid, 0);
+  const uint32_t id = end.image != 0 ? processes_.Known(end.image) : processes_.Latest(end.pid, end.pid_namespace);
   if (id == 0) return;
   ProcessState& owner = world_.processes[id];
   if (end.image == 0) {
@@ -84,7 +83,6 @@ void Machine::Apply(const ProcessEnd& end) {
 
 void Machine::Apply(const Record& record, const EventView& event, const Stream& stream, StreamState& state) {
   ++world_.event_count;
-  world_.last_ns = std::max(world_.last_ns, record.end_ns);
   if (record.call == CALL_ATTACHED) {
     state.process = processes_.Attached(stream.image, event, record.start_ns);
   } else if (state.process == 0) {
@@ -94,6 +92,7 @@ void Machine::Apply(const Record& record, const EventView& event, const Stream& 
   if ((record.notes & EVENT_NOTE_VFORK_CHILD) != 0 && event.pid != 0) {
     process = processes_.VforkChild(process, event.pid, record.start_ns);
   }
+  if (process == 0) return;  // one too many
   if (state.thread == 0) state.thread = processes_.ThreadOf(stream, state.process, record.start_ns);
   ThreadState& thread = world_.threads[state.thread];
   ++thread.event_count;
@@ -111,11 +110,6 @@ void Machine::Apply(const Record& record, const EventView& event, const Stream& 
   } else {
     Dispatch(call, stream.image);
   }
-}
-
-uint32_t Machine::ObjectOf(const Applied& call) const {
-  const uint32_t life = descriptors_.At(call.process, call.record.fd, call.record.start_ns);
-  return world_.lives[life].object;
 }
 
 uint32_t Machine::Use(const Applied& call, bool sure_of_socket) {
@@ -156,27 +150,27 @@ void Machine::Transfer(const Applied& call, StreamState& state) {
   }
 }
 
-void Machine::Made(const Applied& call, int32_t fd, DescriptorKind kind, bool close_on_exec) {
-  if (call.record.error != 0 || fd < 0) return;
+uint32_t Machine::Made(const Applied& call, int32_t fd, DescriptorKind kind, bool close_on_exec) {
+  if (call.record.error != 0 || fd < 0 || !world_.Room()) return 0;
   const uint32_t object = descriptors_.MakeObject(kind, call.process);
   world_.objects[object].status_flags = call.record.flags & ~static_cast<uint32_t>(O_CLOEXEC);
   descriptors_.Learn(object, call.event, call.record.end_ns);
   world_.objects[object].blocks.Add(call.record.block);
   descriptors_.Begin(call.process, fd, {.object = object, .call = call.record.call, .close_on_exec = close_on_exec},
                      call.record.end_ns);
+  return object;
 }
 
 void Machine::Socket(const Applied& call) {
   const uint32_t type = call.event.type;
-  Made(call, static_cast<int32_t>(call.record.result), DESCRIPTOR_KIND_SOCKET, (type & SOCK_CLOEXEC) != 0);
-  if (call.record.error == 0) {
-    world_.objects.back().status_flags = O_RDWR | (type & SOCK_NONBLOCK);
-  }
+  const uint32_t object =
+      Made(call, static_cast<int32_t>(call.record.result), DESCRIPTOR_KIND_SOCKET, (type & SOCK_CLOEXEC) != 0);
+  if (object != 0) world_.objects[object].status_flags = O_RDWR | (type & SOCK_NONBLOCK);
 }
 
 void Machine::SocketPair(const Applied& call) {
   const Record& record = call.record;
-  if (record.error != 0) return;
+  if (record.error != 0 || !world_.Room()) return;
   const bool close_on_exec = (call.event.type & SOCK_CLOEXEC) != 0;
   uint32_t objects[2];
   const int32_t fds[2] = {record.fd, record.new_fd};
@@ -184,7 +178,7 @@ void Machine::SocketPair(const Applied& call) {
     objects[i] = descriptors_.MakeObject(DESCRIPTOR_KIND_SOCKET, call.process);
     ObjectState& object = world_.objects[objects[i]];
     object.domain = call.event.domain;
-    object.type = call.event.type & kTypeMask;
+    object.type = call.event.type & kSocketTypeMask;
     object.protocol = call.event.protocol;
     object.status_flags = O_RDWR | (call.event.type & SOCK_NONBLOCK);
     descriptors_.LearnCookie(objects[i], i == 0 ? call.event.socket_id : call.event.new_socket_id);
@@ -206,6 +200,7 @@ void Machine::Accept(const Applied& call) {
     world_.objects[listener].listening = true;
   }
   ++world_.objects[listener].accepted;
+  if (!world_.Room()) return;
   const uint32_t object = descriptors_.MakeObject(DESCRIPTOR_KIND_SOCKET, call.process);
   descriptors_.Begin(call.process, fd,
                      {.object = object,
@@ -224,7 +219,10 @@ void Machine::Duplicate(const Applied& call, int32_t to, bool close_on_exec) {
   if (record.error != 0 || object == 0) return;
   flows_.Touch(object, call);
   if (to == record.fd) return;  // dup2 onto itself does nothing
-  descriptors_.End(call.process, to, LIFE_END_REPLACED, record.start_ns);
+  // The others are given a number that is free: one that seems open was closed unseen, as Begin says.
+  if (record.call == CALL_DUP2 || record.call == CALL_DUP3) {
+    descriptors_.End(call.process, to, LIFE_END_REPLACED, record.start_ns);
+  }
   const uint32_t from = descriptors_.At(call.process, record.fd, record.start_ns);
   descriptors_.Begin(call.process, to,
                      {.object = object,
@@ -237,7 +235,7 @@ void Machine::Duplicate(const Applied& call, int32_t to, bool close_on_exec) {
 
 void Machine::Pipe(const Applied& call) {
   const Record& record = call.record;
-  if (record.error != 0) return;
+  if (record.error != 0 || !world_.Room()) return;
   const int32_t fds[2] = {record.fd, record.new_fd};
   uint32_t objects[2];
   for (int i = 0; i < 2; ++i) {
@@ -261,8 +259,9 @@ void Machine::EpollControl(const Applied& call) {
   if (epoll.kind == DESCRIPTOR_KIND_UNKNOWN) epoll.kind = DESCRIPTOR_KIND_EPOLL;
   if (call.record.flags == EPOLL_CTL_DEL) {
     epoll.watches.erase(call.record.new_fd);
-  } else if (epoll.watches.size() < kMaxWatches) {
-    epoll.watches.insert(call.record.new_fd);
+  } else if (epoll.watches.size() < kMaxWatches || epoll.watches.contains(call.record.new_fd)) {
+    const uint32_t life = descriptors_.At(call.process, call.record.new_fd, call.record.start_ns);
+    epoll.watches[call.record.new_fd] = world_.lives[life].object;
   }
 }
 
@@ -365,23 +364,28 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
     case CALL_OPEN:
     case CALL_OPENAT:
     case CALL_CREAT:
-      return Made(call, result, event.kind != DESCRIPTOR_KIND_UNKNOWN ? event.kind : DESCRIPTOR_KIND_FILE,
-                  close_on_exec);
+      Made(call, result, event.kind != DESCRIPTOR_KIND_UNKNOWN ? event.kind : DESCRIPTOR_KIND_FILE, close_on_exec);
+      return;
     case CALL_EPOLL_CREATE:
     case CALL_EPOLL_CREATE1:
-      return Made(call, result, DESCRIPTOR_KIND_EPOLL, close_on_exec);
+      Made(call, result, DESCRIPTOR_KIND_EPOLL, close_on_exec);
+      return;
     case CALL_EVENTFD:
-      return Made(call, result, DESCRIPTOR_KIND_EVENTFD, close_on_exec);
+      Made(call, result, DESCRIPTOR_KIND_EVENTFD, close_on_exec);
+      return;
     case CALL_TIMERFD_CREATE:
-      return Made(call, result, DESCRIPTOR_KIND_TIMERFD, close_on_exec);
+      Made(call, result, DESCRIPTOR_KIND_TIMERFD, close_on_exec);
+      return;
     case CALL_SIGNALFD:
       if (record.fd >= 0 && record.fd == result) {  // changes the mask of one that is there
         Use(call, false);
         return;
       }
-      return Made(call, result, DESCRIPTOR_KIND_SIGNALFD, close_on_exec);
+      Made(call, result, DESCRIPTOR_KIND_SIGNALFD, close_on_exec);
+      return;
     case CALL_MEMFD_CREATE:
-      return Made(call, result, DESCRIPTOR_KIND_MEMFD, (record.flags & MFD_CLOEXEC) != 0);
+      Made(call, result, DESCRIPTOR_KIND_MEMFD, (record.flags & MFD_CLOEXEC) != 0);
+      return;
     case CALL_PIPE:
     case CALL_PIPE2:
       return Pipe(call);
@@ -400,6 +404,11 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
       }
       // Linux frees the number whatever close returns, but for EBADF.
       if (record.error != EBADF) descriptors_.End(call.process, record.fd, LIFE_END_CLOSED, record.start_ns);
+      return;
+    }
+    case CALL_SOCKET_SUMMARY: {  // the shim's own question, not a use by the program
+      const uint32_t life = descriptors_.At(call.process, record.fd, record.start_ns);
+      if (life != 0) flows_.Note(world_.lives[life].object, record.block);
       return;
     }
     case CALL_EPOLL_CTL:

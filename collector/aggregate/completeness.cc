@@ -28,6 +28,8 @@ void AddMissing(const World& world, Tables& tables) {
     if (process.payload_moved > accounted) Add(tables, "payload_cut", process.payload_moved - accounted, id);
     Add(tables, "payload_not_seen", process.payload_not_seen, id);
   }
+  Add(tables, "left_out", world.left_out, 0);
+  Add(tables, "many_peers", world.folded_datagrams, 0);
   uint64_t one_ended = 0;
   uint64_t guessed = 0;
   for (const Connection& connection : tables.connection()) {

@@ -18,8 +18,6 @@ namespace {
 // How far back a late event may look for the life it belongs to.
 constexpr int kLookBack = 256;
 
-constexpr uint32_t kTypeMask = 0xf;  // SOCK_* without SOCK_CLOEXEC and SOCK_NONBLOCK
-
 // Second name of an object where it has no cookie; 0: none. The inodes of anonymous files are shared and name nothing.
 uint64_t InodeKey(DescriptorKind kind, uint64_t inode, uint32_t status_flags) {
   if (inode == 0) return 0;
@@ -47,7 +45,7 @@ uint32_t Descriptors::At(uint32_t process, int32_t fd, uint64_t time_ns) const {
 
 uint32_t Descriptors::AtOrFound(uint32_t process, int32_t fd, uint64_t time_ns, Call call) {
   if (const uint32_t life = At(process, fd, time_ns)) return life;
-  if (fd < 0) return 0;
+  if (fd < 0 || !world_.Room()) return 0;
   return Begin(process, fd,
                {.object = MakeObject(DESCRIPTOR_KIND_UNKNOWN, process), .how = LIFE_BEGIN_FOUND, .call = call},
                time_ns);
@@ -63,7 +61,7 @@ uint32_t Descriptors::MakeObject(DescriptorKind kind, uint32_t process) {
 }
 
 uint32_t Descriptors::Begin(uint32_t process, int32_t fd, const Beginning& beginning, uint64_t now_ns) {
-  if (world_.lives.size() >= kMaxLives || fd < 0) return 0;
+  if (fd < 0 || !world_.Room()) return 0;
   ProcessState& owner = world_.processes[process];
   uint32_t& latest = owner.table[fd];
   const auto id = static_cast<uint32_t>(world_.lives.size());
@@ -82,6 +80,7 @@ uint32_t Descriptors::Begin(uint32_t process, int32_t fd, const Beginning& begin
   object.last_life = id;
   object.shared = object.shared || object.process != process;
   ++object.open_lives;
+  object.gone_ns = 0;  // it was on its way from one process to another
   ++owner.open_count;
   // Later lives of the number are known already: this one is long over.
   uint32_t after = 0;
@@ -122,7 +121,7 @@ void Descriptors::Close(uint32_t id, LifeEnd how, uint64_t now_ns) {
   ObjectState& object = world_.objects[life.object];
   if (object.open_lives > 0 && --object.open_lives > 0) return;
   object.gone_ns = life.end_ns;
-  flows_.ObjectGone(life.object, life.end_ns, how == LIFE_END_PROCESS);
+  object.gone_by_process = how == LIFE_END_PROCESS;
   // Inodes are used again, cookies are not.
   const auto known = of_inode_.find(InodeKey(object.kind, object.inode, object.status_flags));
   if (known != of_inode_.end() && known->second == life.object) of_inode_.erase(known);
@@ -141,9 +140,13 @@ void Descriptors::End(uint32_t process, int32_t fd, LifeEnd how, uint64_t now_ns
     // The close was seen after all, only later than the number's next use or the end of the process.
     ProcessState& owner = world_.processes[process];
     if (life.end == LIFE_END_IMPLICIT && owner.implicit_closes > 0) --owner.implicit_closes;
+    ObjectState& object = world_.objects[life.object];
+    if (object.open_lives == 0 && object.gone_ns == life.end_ns) {
+      object.gone_ns = now_ns;
+      object.gone_by_process = false;
+    }
     life.end = how;
     life.end_ns = now_ns;
-    if (world_.objects[life.object].open_lives == 0) flows_.ClosedEarlier(life.object, now_ns);
   }
 }
 
@@ -158,6 +161,11 @@ void Descriptors::Inherit(uint32_t parent, uint32_t child, uint64_t now_ns) {
   }
   std::sort(open.begin(), open.end());
   for (const auto& [fd, life] : open) {
+    if (world_.copied_lives >= world_.limits.copied_lives) {
+      ++world_.left_out;
+      continue;
+    }
+    ++world_.copied_lives;
     const LifeState from = world_.lives[life];
     Begin(child, fd,
           {.object = from.object,
@@ -200,7 +208,7 @@ void Descriptors::Learn(uint32_t id, const EventView& event, uint64_t now_ns) {
   if (object.kind == DESCRIPTOR_KIND_UNKNOWN) object.kind = event.kind;
   LearnCookie(id, event.socket_id);
   if (object.domain == 0) object.domain = event.domain;
-  if (object.type == 0) object.type = event.type & kTypeMask;
+  if (object.type == 0) object.type = event.type & kSocketTypeMask;
   if (object.protocol == 0) object.protocol = event.protocol;
   if (object.peer_pid == 0) object.peer_pid = event.peer_pid;
   // The kernel's names of things without a path ("pipe:[7]") say nothing more than the kind does.
@@ -252,6 +260,7 @@ void Descriptors::Found(uint32_t process, uint32_t image, const EventView& event
   }
   const uint32_t known = Lookup(event);
   if (id == 0) {
+    if (!world_.Room()) return;
     const bool fresh = known == 0;
     Beginning beginning;
     beginning.object = fresh ? MakeObject(event.kind, process) : known;
@@ -302,6 +311,7 @@ void Descriptors::Received(uint32_t process, int32_t fd, bool close_on_exec, uin
     world_.lives[known].made_by = CALL_RECVMSG;
     return;
   }
+  if (fd < 0 || !world_.Room()) return;
   Begin(process, fd,
         {.object = MakeObject(DESCRIPTOR_KIND_UNKNOWN, process),
          .how = LIFE_BEGIN_RECEIVED,

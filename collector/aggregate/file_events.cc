@@ -41,7 +41,7 @@ absl::Status AggregateBlocks(TraceFileReader& reader, size_t from, size_t to, Ag
     for (bool found = true; found;) {
       // What does not parse is damage: what came before it counts.
       if (!NextRun(rest, run, found).ok()) ++damaged, found = false;
-      if (found && !aggregator.Add(run, reader.sequence(i)).ok()) ++damaged;
+      if (found && !aggregator.Add(run, reader.sequence(i), blocks[i].last_ns()).ok()) ++damaged;
     }
     if (horizon_ns[i - from + 1] != UINT64_MAX) aggregator.Advance(std::min(until_ns, horizon_ns[i - from + 1]));
   }

@@ -78,8 +78,9 @@ uint32_t Flows::Resolved(uint32_t process, absl::string_view address) const {
   return 0;
 }
 
-FlowState& Flows::Make(uint32_t object_id, Role role, uint32_t process, int32_t fd, absl::string_view peer,
-                       uint64_t now_ns) {
+uint32_t Flows::Make(uint32_t object_id, Role role, uint32_t process, int32_t fd, absl::string_view peer,
+                     uint64_t now_ns) {
+  if (!world_.Room()) return 0;
   const auto id = static_cast<uint32_t>(world_.flows.size());
   ObjectState& object = world_.objects[object_id];
   FlowState& flow = world_.flows.emplace_back();
@@ -96,7 +97,7 @@ FlowState& Flows::Make(uint32_t object_id, Role role, uint32_t process, int32_t 
   flow.name = Resolved(process, peer);
   if (flow.name != 0) flow.blocks.Add(world_.names[flow.name].block);
   object.last_flow = id;
-  return flow;
+  return id;
 }
 
 void Flows::Establish(FlowState& flow, uint64_t now_ns) {
@@ -126,7 +127,8 @@ void Flows::Connect(uint32_t object_id, const Applied& call) {
   if (IsDatagram(object)) {
     if (record.error != 0) {
       if (!IsMisuse(record.error)) {
-        FlowState& attempt = Make(object_id, ROLE_CLIENT, call.process, record.fd, address, record.start_ns);
+        FlowState& attempt =
+            world_.flows[Make(object_id, ROLE_CLIENT, call.process, record.fd, address, record.start_ns)];
         attempt.blocks.Add(record.block);
         ++attempt.events;
         Fail(attempt, record.error, record.end_ns);
@@ -147,6 +149,7 @@ void Flows::Connect(uint32_t object_id, const Applied& call) {
     return;
   }
 
+  if (address.size() >= sizeof(sa_family_t) && AddressFamily(address) == AF_UNSPEC) return Disconnect(object_id, call);
   const bool in_progress = record.error == EINPROGRESS || record.error == EINTR;
   FlowState* flow = object.flow == 0 ? nullptr : &world_.flows[object.flow];
   // Asks again what became of an earlier connect: once more after poll has said so, as hiredis does.
@@ -157,8 +160,8 @@ void Flows::Connect(uint32_t object_id, const Applied& call) {
     return Touch(object_id, call);
   }
   if (!goes_on) {
-    flow = &Make(object_id, ROLE_CLIENT, call.process, record.fd, address, record.start_ns);
-    object.flow = object.last_flow;
+    object.flow = Make(object_id, ROLE_CLIENT, call.process, record.fd, address, record.start_ns);
+    flow = &world_.flows[object.flow];
     object.peer = flow->peer;
     flow->called_ns = record.end_ns;
   }
@@ -174,6 +177,19 @@ void Flows::Connect(uint32_t object_id, const Applied& call) {
   } else {
     Fail(*flow, record.error, record.end_ns);
   }
+}
+
+// connect to AF_UNSPEC: the kernel takes the connection down, and the socket is as new.
+void Flows::Disconnect(uint32_t object_id, const Applied& call) {
+  Touch(object_id, call);
+  ObjectState& object = world_.objects[object_id];
+  if (call.record.error != 0 || object.flow == 0) return;
+  FlowState& flow = world_.flows[object.flow];
+  flow.pending = flow.unanswered = false;
+  flow.end_ns = std::max(call.record.end_ns, flow.start_ns);
+  if (flow.first_end_ns == 0) flow.first_end_ns = flow.end_ns;
+  object.flow = 0;
+  object.peer.clear();
 }
 
 void Flows::Accepted(uint32_t object_id, uint32_t listener_id, int32_t fd, const Applied& call) {
@@ -192,8 +208,8 @@ void Flows::Accepted(uint32_t object_id, uint32_t listener_id, int32_t fd, const
   object.peer = std::string(peer);
   object.peer_pid = event.peer_pid;
   if (!Connects(object.domain)) return;
-  FlowState& flow = Make(object_id, ROLE_SERVER, call.process, fd, peer, call.record.end_ns);
-  object.flow = object.last_flow;
+  object.flow = Make(object_id, ROLE_SERVER, call.process, fd, peer, call.record.end_ns);
+  FlowState& flow = world_.flows[object.flow];
   ++flow.events;
   flow.blocks.Add(call.record.block);
   Establish(flow, call.record.end_ns);
@@ -204,9 +220,9 @@ void Flows::Pair(uint32_t first, uint32_t second, const Applied& call) {
   const int32_t fds[2] = {call.record.fd, call.record.new_fd};
   const uint32_t objects[2] = {first, second};
   for (int i = 0; i < 2; ++i) {
-    FlowState& flow = Make(objects[i], ROLE_PAIR, call.process, fds[i], "", call.record.end_ns);
     ObjectState& object = world_.objects[objects[i]];
-    object.flow = object.last_flow;
+    object.flow = Make(objects[i], ROLE_PAIR, call.process, fds[i], "", call.record.end_ns);
+    FlowState& flow = world_.flows[object.flow];
     ++flow.events;
     flow.blocks.Add(call.record.block);
     Establish(flow, call.record.end_ns);
@@ -219,9 +235,8 @@ void Flows::FoundConnected(uint32_t object_id, uint32_t process, int32_t fd, abs
   ObjectState& object = world_.objects[object_id];
   object.peer = std::string(peer);
   if (object.flow != 0 || object.last_flow != 0 || !Connects(object.domain)) return;
-  FlowState& flow = Make(object_id, ROLE_UNKNOWN, process, fd, peer, now_ns);
-  flow.inherited = true;
-  object.flow = object.last_flow;
+  object.flow = Make(object_id, ROLE_UNKNOWN, process, fd, peer, now_ns);
+  FlowState& flow = world_.flows[object.flow];
   if (IsDatagram(object)) datagram_flows_.try_emplace({object_id, flow.peer_key}, object.flow);
   Establish(flow, now_ns);
 }
@@ -234,12 +249,19 @@ void Flows::LocalName(uint32_t object_id, absl::string_view address) {
 }
 
 uint32_t Flows::Datagram(uint32_t object_id, absl::string_view address, bool out, const Applied& call) {
-  const std::string key = AddressKey(address, world_.processes[call.process].cwd);
-  auto [known, inserted] = datagram_flows_.try_emplace({object_id, key}, 0);
+  std::string key = AddressKey(address, world_.processes[call.process].cwd);
+  ObjectState& object = world_.objects[object_id];
+  if (object.peers >= world_.limits.peers && !key.empty() && !datagram_flows_.contains({object_id, key})) {
+    // Who sends from ever new addresses gets one flow for all of them, the one of peers without a name.
+    ++world_.folded_datagrams;
+    key.clear();
+    address = absl::string_view();
+  }
+  const auto [known, inserted] = datagram_flows_.try_emplace({object_id, std::move(key)}, 0);
   if (inserted) {
-    Make(object_id, out ? ROLE_CLIENT : ROLE_SERVER, call.process, call.record.fd, address,
-         out ? call.record.start_ns : call.record.end_ns);
-    known->second = world_.objects[object_id].last_flow;
+    known->second = Make(object_id, out ? ROLE_CLIENT : ROLE_SERVER, call.process, call.record.fd, address,
+                         out ? call.record.start_ns : call.record.end_ns);
+    ++object.peers;
   }
   return known->second;
 }
@@ -348,10 +370,8 @@ uint32_t Flows::Transfer(uint32_t object_id, const Applied& call) {
     if (object.listening) return 0;
     // MSG_FASTOPEN connects with the first send; any other was connected where we could not see it.
     const bool opens = out && !call.event.address.empty();
-    FlowState& unseen = Make(object_id, opens ? ROLE_CLIENT : ROLE_UNKNOWN, call.process, record.fd,
-                             opens ? call.event.address : absl::string_view(object.peer), record.start_ns);
-    unseen.inherited = !opens;
-    object.flow = object.last_flow;
+    object.flow = Make(object_id, opens ? ROLE_CLIENT : ROLE_UNKNOWN, call.process, record.fd,
+                       opens ? call.event.address : absl::string_view(object.peer), record.start_ns);
   }
   Move(object.flow, out, record.moved, record.kept, call);
   FlowState& flow = world_.flows[object.flow];
@@ -410,27 +430,9 @@ void Flows::Touch(uint32_t object_id, const Applied& call) {
   flow.blocks.Add(call.record.block);
 }
 
-void Flows::ObjectGone(uint32_t object_id, uint64_t now_ns, bool by_process) {
+void Flows::Note(uint32_t object_id, uint32_t block) {
   ObjectState& object = world_.objects[object_id];
-  for (uint32_t id = object.last_flow; id != 0; id = world_.flows[id].previous) {
-    FlowState& flow = world_.flows[id];
-    if (flow.end_ns != 0) continue;
-    flow.end_ns = std::max(now_ns, flow.start_ns);
-    flow.process_ended = by_process;
-    if (!by_process && flow.first_end_ns == 0) flow.first_end_ns = flow.end_ns;
-  }
-}
-
-void Flows::ClosedEarlier(uint32_t object_id, uint64_t now_ns) {
-  ObjectState& object = world_.objects[object_id];
-  object.gone_ns = now_ns;
-  for (uint32_t id = object.last_flow; id != 0; id = world_.flows[id].previous) {
-    FlowState& flow = world_.flows[id];
-    if (flow.failed || flow.end_ns < now_ns) continue;
-    if (flow.first_end_ns == 0 || flow.first_end_ns == flow.end_ns) flow.first_end_ns = std::max(now_ns, flow.start_ns);
-    flow.end_ns = std::max(now_ns, flow.start_ns);
-    flow.process_ended = false;
-  }
+  (object.flow == 0 ? object.blocks : world_.flows[object.flow].blocks).Add(block);
 }
 
 }  // namespace socktale

@@ -49,12 +49,13 @@ class Flows {
 
   // Any other call on the object.
   void Touch(uint32_t object, const Applied& call);
-  void ObjectGone(uint32_t object, uint64_t now_ns, bool by_process);
-  // Its last descriptor was closed before the time at which it seemed to be gone.
-  void ClosedEarlier(uint32_t object, uint64_t now_ns);
+  // A record that the shim made of the object, not the program: it stands in `block`.
+  void Note(uint32_t object, uint32_t block);
 
  private:
-  FlowState& Make(uint32_t object, Role role, uint32_t process, int32_t fd, absl::string_view peer, uint64_t now_ns);
+  // Returns 0 when there are too many: flow 0 belongs to nobody, takes what it is given and is never told.
+  uint32_t Make(uint32_t object, Role role, uint32_t process, int32_t fd, absl::string_view peer, uint64_t now_ns);
+  void Disconnect(uint32_t object, const Applied& call);
   uint32_t Datagram(uint32_t object, absl::string_view address, bool out, const Applied& call);
   void Move(uint32_t flow, bool out, uint64_t moved, uint64_t kept, const Applied& call);
   void Waited(FlowState& flow, bool came, const Applied& call);

@@ -16,12 +16,14 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "collector/aggregate/address.h"
+#include "collector/aggregate/client_queue.h"
 #include "collector/aggregate/socket_type.h"
 
 namespace socktale {
 namespace {
 
-// How many candidates are weighed for one flow. Only hostile traces have more.
+// How many candidates are weighed for one flow, on each side of it in time. More of them share two addresses, and one
+// another's time, in hostile traces only.
 constexpr size_t kMaxCandidates = 256;
 
 class Joiner {
@@ -146,7 +148,8 @@ void Joiner::Internet() {
       if (stream && theirs.role == flow.role && flow.role != ROLE_UNKNOWN) return;
       // One that was over before the other began is another use of the ports. Datagrams may wait in a queue.
       if (stream && flow.role == ROLE_CLIENT && theirs.role == ROLE_SERVER && theirs.called_ns < flow.start_ns) return;
-      if (stream && theirs.end_ns != 0 && theirs.end_ns < flow.start_ns) return;
+      const uint64_t their_end_ns = EndOf(world_, theirs).end_ns;
+      if (stream && their_end_ns != 0 && their_end_ns < flow.start_ns) return;
       const uint64_t distance = std::max(theirs.start_ns, flow.start_ns) - std::min(theirs.start_ns, flow.start_ns);
       if (distance < best_distance) {
         best_distance = distance;
@@ -166,61 +169,81 @@ void Joiner::Internet() {
 // A listener hands connections out in the order in which they were made; SO_PEERCRED on the accepted socket tells whose
 // each is.
 void Joiner::UnixStreams() {
-  absl::flat_hash_map<std::string, std::vector<uint32_t>> clients;  // path → flows by start
+  // By the listener's path; with it the client's pid, as anyone may see it, or the name that the client is bound to.
+  using Key = std::tuple<std::string, uint32_t, std::string>;
+  absl::flat_hash_map<Key, ClientQueue> queues;
+  constexpr uint32_t kAnyPid = 0, kUnknownPid = UINT32_MAX;
   std::vector<uint32_t> accepted;
   for (uint32_t id = 1; id < world_.flows.size(); ++id) {
     meanwhile_.Step();
     const FlowState& flow = world_.flows[id];
     if (Object(flow).domain != AF_UNIX || !IsStreamType(Object(flow).type) || flow.failed || partner_[id] != 0)
       continue;
-    if (flow.role == ROLE_CLIENT && flow.established_ns != 0 && !flow.peer_key.empty()) {
-      clients[flow.peer_key].push_back(id);
-    } else if (flow.role == ROLE_SERVER) {
-      accepted.push_back(id);
-    }
+    if (flow.role == ROLE_SERVER) accepted.push_back(id);
+    if (flow.role != ROLE_CLIENT || flow.established_ns == 0 || flow.peer_key.empty()) continue;
+    const ProcessState& process = world_.processes[flow.maker];
+    queues[{flow.peer_key, kAnyPid, ""}].Add(id);
+    queues[{flow.peer_key, process.pid == 0 ? kUnknownPid : process.pid, ""}].Add(id);
+    if (process.own_pid != process.pid) queues[{flow.peer_key, process.own_pid, ""}].Add(id);
+    const std::string bound = UnixName(LocalAddress(world_, flow), Cwd(flow));
+    if (!bound.empty()) queues[{flow.peer_key, kAnyPid, bound}].Add(id);
   }
   const auto earlier = [this](uint32_t a, uint32_t b) {
     return std::make_pair(world_.flows[a].start_ns, a) < std::make_pair(world_.flows[b].start_ns, b);
   };
-  for (auto& [path, flows] : clients) std::sort(flows.begin(), flows.end(), earlier);
+  for (auto& [key, queue] : queues) queue.Sort(earlier);
   std::sort(accepted.begin(), accepted.end(), earlier);
-  absl::flat_hash_map<std::string, size_t> done;  // path → clients in front that have their partner
   for (const uint32_t id : accepted) {
     meanwhile_.Step();
     const FlowState& flow = world_.flows[id];
     const ObjectState& listener = world_.objects[Object(flow).accepted_from];
     const std::string path = UnixName(listener.local, listener.maker_cwd);
-    const auto waiting = clients.find(path);
-    if (path.empty() || waiting == clients.end()) continue;
-    const std::vector<uint32_t>& queue = waiting->second;
-    size_t& front = done[path];
-    while (front < queue.size() && partner_[queue[front]] != 0) ++front;
+    if (path.empty()) continue;
     const std::string bound_peer = UnixName(flow.peer, world_.processes[flow.maker].cwd);
-    uint32_t chosen = 0;
-    bool sure = true;
-    for (size_t i = front; i < queue.size() && i < front + kMaxCandidates; ++i) {
-      const FlowState& client = world_.flows[queue[i]];
-      if (client.start_ns > flow.called_ns) break;
-      if (partner_[queue[i]] != 0 || client.start_ns < listener.listen_ns) continue;
-      const uint32_t client_pid = world_.processes[client.maker].pid;
-      if (flow.peer_pid != 0 && client_pid != 0 && flow.peer_pid != client_pid) continue;
-      if (!bound_peer.empty() && UnixName(LocalAddress(world_, client), Cwd(client)) != bound_peer) continue;
-      if (chosen == 0) {
-        chosen = queue[i];
-        continue;
-      }
-      // Without credentials anybody may be in the queue; with them, two connects of one process at the same time.
-      sure = sure && bound_peer.empty() && flow.peer_pid != 0 && client.start_ns >= world_.flows[chosen].established_ns;
-      break;
+    // The first two that may be in the listener's queue when this one was taken from it.
+    const auto look = [&](const Key& key) {
+      std::pair<uint32_t, uint32_t> found = {0, 0};
+      const auto entry = queues.find(key);
+      if (entry == queues.end()) return found;
+      ClientQueue& queue = entry->second;
+      const auto fits = [&](size_t at) {
+        return at < queue.size() && world_.flows[queue[at]].start_ns <= flow.called_ns;
+      };
+      const size_t first = queue.Free(queue.From(world_, listener.listen_ns), partner_);
+      if (!fits(first)) return found;
+      found.first = queue[first];
+      const size_t second = queue.Free(first + 1, partner_);
+      if (fits(second)) found.second = queue[second];
+      return found;
+    };
+    std::pair<uint32_t, uint32_t> candidates;
+    if (!bound_peer.empty()) {
+      candidates = look({path, kAnyPid, bound_peer});
+    } else if (flow.peer_pid != 0) {
+      candidates = look({path, flow.peer_pid, ""});
+      if (candidates.first == 0) candidates = look({path, kUnknownPid, ""});
+    } else {
+      candidates = look({path, kAnyPid, ""});
     }
-    if (chosen != 0) Join(chosen, id, sure || !bound_peer.empty() ? JOIN_KIND_ORDER : JOIN_KIND_GUESSED);
+    const auto [chosen, rival] = candidates;
+    if (chosen == 0) continue;
+    // Without credentials anybody may be in the queue; with them, two connects of one process at the same time.
+    const bool sure = !bound_peer.empty() || rival == 0 ||
+                      (flow.peer_pid != 0 && world_.flows[rival].start_ns >= world_.flows[chosen].established_ns);
+    Join(chosen, id, sure ? JOIN_KIND_ORDER : JOIN_KIND_GUESSED);
   }
 }
 
 void Joiner::UnixDatagrams() {
-  std::map<std::pair<std::string, std::string>, std::vector<uint32_t>> by_names;
+  // Flows with the same two names.
+  struct Alike {
+    std::vector<uint32_t> flows;
+    size_t alone = 0;  // of them, those without a partner
+    size_t first = 0;  // those before have a partner
+  };
+  std::map<std::pair<std::string, std::string>, Alike> by_names;
   const auto local_name = [this](const FlowState& flow) { return UnixName(LocalAddress(world_, flow), Cwd(flow)); };
-  std::vector<uint32_t> flows;
+  std::vector<std::pair<uint32_t, std::string>> flows;  // and the name of this end
   for (uint32_t id = 1; id < world_.flows.size(); ++id) {
     meanwhile_.Step();
     const FlowState& flow = world_.flows[id];
@@ -228,30 +251,35 @@ void Joiner::UnixDatagrams() {
         flow.datagrams == 0) {
       continue;
     }
-    flows.push_back(id);
-    by_names[{local_name(flow), flow.peer_key}].push_back(id);
+    const std::string& local = flows.emplace_back(id, local_name(flow)).second;
+    Alike& alike = by_names[{local, flow.peer_key}];
+    alike.flows.push_back(id);
+    ++alike.alone;
   }
-  for (const uint32_t id : flows) {
+  for (const auto& [id, local] : flows) {
     meanwhile_.Step();
     if (partner_[id] != 0) continue;
     const FlowState& flow = world_.flows[id];
-    const std::string local = local_name(flow);
     if (local.empty() && flow.peer_key.empty()) continue;
     const auto others = by_names.find({flow.peer_key, local});
     if (others == by_names.end()) continue;
+    Alike& mirrored = others->second;
+    while (mirrored.first < mirrored.flows.size() && partner_[mirrored.flows[mirrored.first]] != 0) ++mirrored.first;
     uint32_t only = 0;
     size_t open = 0;
-    for (size_t i = 0; i < others->second.size() && i < kMaxCandidates; ++i) {
-      const uint32_t other = others->second[i];
+    const size_t end = std::min(mirrored.flows.size(), mirrored.first + kMaxCandidates);
+    for (size_t i = mirrored.first; i < end && open < 2; ++i) {
+      const uint32_t other = mirrored.flows[i];
       if (partner_[other] != 0 || world_.flows[other].object == flow.object) continue;
       only = only == 0 ? other : only;
       ++open;
     }
     // Senders without a name look alike to the receiver: it has one flow for all of them.
     const bool named = !local.empty() && !flow.peer_key.empty();
-    const std::vector<uint32_t>& alike = by_names[{local, flow.peer_key}];
-    const auto rivals = std::count_if(alike.begin(), alike.end(), [&](uint32_t f) { return partner_[f] == 0; });
-    if (only == 0 || (!named && (open > 1 || rivals > 1))) continue;
+    Alike& rivals = by_names[{local, flow.peer_key}];
+    if (only == 0 || (!named && (open > 1 || rivals.alone > 1))) continue;
+    --rivals.alone;
+    --mirrored.alone;
     Join(id, only, named && open == 1 ? JOIN_KIND_ADDRESSES : JOIN_KIND_GUESSED);
   }
 }

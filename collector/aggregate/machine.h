@@ -22,7 +22,8 @@ namespace socktale {
 
 class Machine {
  public:
-  Machine() : flows_(world_), descriptors_(world_, flows_), processes_(world_, descriptors_) {}
+  explicit Machine(const Limits& limits)
+      : world_(limits), flows_(world_), descriptors_(world_, flows_), processes_(world_, descriptors_) {}
 
   // Takes what `pending` has out, in its order. horizon_ns: ends of processes before it are applied, too. meanwhile:
   // worked off now and then; it may add to what waits.
@@ -34,7 +35,8 @@ class Machine {
     uint64_t end_ns = 0;
     uint32_t image = 0;
     uint32_t pid = 0;
-    int wait_status = 0;  // of a pid
+    int wait_status = 0;         // of a pid
+    uint64_t pid_namespace = 0;  // that it counts in, 0: not known
   };
   void Ended(const ProcessEnd& end);
 
@@ -58,7 +60,8 @@ class Machine {
   void Control(const Applied& call);  // fcntl
 
   // Lives made by calls.
-  void Made(const Applied& call, int32_t fd, DescriptorKind kind, bool close_on_exec);
+  // Returns the object, 0: the call failed, or there are too many.
+  uint32_t Made(const Applied& call, int32_t fd, DescriptorKind kind, bool close_on_exec);
   void Socket(const Applied& call);
   void SocketPair(const Applied& call);
   void Accept(const Applied& call);
@@ -68,7 +71,6 @@ class Machine {
   void Executing(const Applied& call);
   void Spawn(const Applied& call);
 
-  uint32_t ObjectOf(const Applied& call) const;  // of the record's descriptor at the call's entry, 0: none
   // A call on a socket, to be counted: its object, made where none is known.
   uint32_t Use(const Applied& call, bool sure_of_socket);
 

@@ -143,7 +143,7 @@ uint32_t Pending::StreamOf(const RunView& run) {
   return entry->second;
 }
 
-absl::Status Pending::Add(RunView& run, uint64_t block, size_t most) {
+absl::Status Pending::Add(RunView& run, uint64_t block, uint64_t now_ns, size_t most) {
   const uint32_t stream = StreamOf(run);
   while (waiting_.size() < most) {
     absl::string_view bytes;
@@ -153,8 +153,8 @@ absl::Status Pending::Add(RunView& run, uint64_t block, size_t most) {
     RETURN_IF_ERROR(ParseEvent(bytes, run.base_ns, event_));
     const EventView& event = event_;
     Record& record = waiting_.emplace_back();
-    record.start_ns = event.start_ns;
-    record.end_ns = std::max(event.start_ns, event.end_ns());  // a hostile duration may wrap
+    record.start_ns = std::min(event.start_ns, now_ns);
+    record.end_ns = std::min(std::max(event.start_ns, event.end_ns()), now_ns);  // a hostile duration may wrap
     uint64_t& last_key_ns = streams_[stream].last_key_ns;
     record.continuation = event.continuation != 0;
     record.key_ns = record.continuation

@@ -59,8 +59,8 @@ uint64_t MovedBytes(const EventView& event);
 class Pending {
  public:
   // Takes events off the front of run.events, until there are none or `most` wait. kDataLoss where they stop making
-  // sense; those before are kept.
-  absl::Status Add(RunView& run, uint64_t block, size_t most);
+  // sense; those before are kept. Times behind now_ns count as now_ns.
+  absl::Status Add(RunView& run, uint64_t block, uint64_t now_ns, size_t most);
 
   // The time that half of the waiting events take effect at or before. Only while some wait.
   uint64_t MedianKey() const;

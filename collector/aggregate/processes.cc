@@ -5,36 +5,75 @@
 #include "collector/aggregate/processes.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace socktale {
 
-uint32_t Processes::Make(uint32_t pid, uint64_t pid_namespace, uint32_t parent, uint64_t now_ns) {
+uint32_t Processes::Make(Pid pid, uint32_t parent, uint64_t now_ns) {
+  if (!world_.Room()) return 0;
   const auto id = static_cast<uint32_t>(world_.processes.size());
   ProcessState& process = world_.processes.emplace_back();
-  process.pid = pid;
-  process.pid_namespace = pid_namespace;
   process.parent = parent;
   process.start_ns = now_ns;
-  if (pid != 0) {
-    std::vector<uint32_t>& lives = of_pid_[pid];
-    process.pid_use = 1;
-    for (const uint32_t other : lives) {
-      const uint64_t ns = world_.processes[other].pid_namespace;
-      process.pid_use += ns == pid_namespace || ns == 0 || pid_namespace == 0;
-    }
-    lives.push_back(id);
+  if (pid.first != 0) {
+    SetPid(id, pid);
+    process.own_pid = pid.first;
+    process.own_namespace = pid.second;
   }
   return id;
 }
 
+void Processes::SetPid(uint32_t id, Pid pid) {
+  ProcessState& process = world_.processes[id];
+  process.pid = pid.first;
+  process.pid_namespace = pid.second;
+  Uses& uses = of_pid_[pid];
+  Uses& in_any = in_any_[pid.first];
+  ++uses.count;
+  ++in_any.count;
+  uses.latest = std::max(uses.latest, id);
+  in_any.latest = std::max(in_any.latest, id);
+  process.pid_use = pid.second == 0 ? in_any.count : uses.count;
+  if (pid.second == 0) return;
+  const auto unplaced = of_pid_.find({pid.first, 0});
+  if (unplaced != of_pid_.end()) process.pid_use += unplaced->second.count;
+}
+
+void Processes::SetOwnPid(uint32_t id, Pid pid) {
+  ProcessState& process = world_.processes[id];
+  if (process.pid == 0) SetPid(id, pid);
+  // Told by its parent whose namespace was not known, and now it is.
+  if (process.pid == pid.first && process.pid_namespace == 0) process.pid_namespace = pid.second;
+  process.own_pid = pid.first;
+  if (pid.second == 0) return;
+  process.own_namespace = pid.second;
+  Uses& uses = of_pid_[pid];
+  uses.latest = std::max(uses.latest, id);
+  Uses& in_any = in_any_[pid.first];
+  in_any.latest = std::max(in_any.latest, id);
+}
+
+// Whether it may go by this pid.
+bool Processes::Is(const ProcessState& process, Pid pid) const {
+  const auto same = [&](uint32_t its_pid, uint64_t its_namespace) {
+    return its_pid == pid.first && (its_namespace == pid.second || its_namespace == 0 || pid.second == 0);
+  };
+  return same(process.pid, process.pid_namespace) || same(process.own_pid, process.own_namespace);
+}
+
 uint32_t Processes::Latest(uint32_t pid, uint64_t pid_namespace) const {
-  const auto lives = of_pid_.find(pid);
-  if (lives == of_pid_.end()) return 0;
-  for (auto id = lives->second.rbegin(); id != lives->second.rend(); ++id) {
-    const uint64_t ns = world_.processes[*id].pid_namespace;
-    if (ns == pid_namespace || ns == 0 || pid_namespace == 0) return *id;
+  if (pid_namespace == 0) {
+    const auto uses = in_any_.find(pid);
+    return uses == in_any_.end() ? 0 : uses->second.latest;
   }
-  return 0;
+  uint32_t latest = 0;
+  for (const uint64_t space : {pid_namespace, uint64_t{0}}) {
+    const auto uses = of_pid_.find({pid, space});
+    if (uses == of_pid_.end() || uses->second.latest <= latest) continue;
+    // (Of one that was not known to be in any, it may have become known since.)
+    if (Is(world_.processes[uses->second.latest], {pid, pid_namespace})) latest = uses->second.latest;
+  }
+  return latest;
 }
 
 uint32_t Processes::Known(uint32_t image) const {
@@ -45,10 +84,12 @@ uint32_t Processes::Known(uint32_t image) const {
 uint32_t Processes::OfImage(uint32_t image, uint64_t now_ns) {
   const auto [known, inserted] = of_image_.try_emplace(image, 0);
   if (inserted) {
-    known->second = Make(0, 0, 0, now_ns);
-    Image& unnamed = world_.processes[known->second].images.emplace_back();
+    known->second = Make({0, 0}, 0, now_ns);
+    if (known->second == 0) return 0;
+    Image unnamed;
     unnamed.set_number(image);
     unnamed.set_start_ns(now_ns);
+    AddImage(known->second, std::move(unnamed));
   }
   return known->second;
 }
@@ -72,9 +113,34 @@ void Processes::CopyFromParent(uint32_t id, uint64_t now_ns) {
   descriptors_.Inherit(child.parent, id, now_ns);
 }
 
+// The child that `parent` made by a call entered at now_ns, as far as its other side has told of it already. pid: as
+// this side sees it. Pids of different namespaces cannot be compared: there the time decides.
+uint32_t Processes::MadeAt(uint32_t parent, uint64_t now_ns, Pid pid) const {
+  const auto made = of_fork_.find({parent, now_ns});
+  if (made == of_fork_.end()) return 0;
+  const ProcessState& child = world_.processes[made->second];
+  const bool incomparable = pid.second != 0 && child.pid_namespace != 0 && child.pid_namespace != pid.second;
+  return incomparable || Is(child, pid) ? made->second : 0;
+}
+
+uint32_t Processes::MakeChild(uint32_t parent, Pid pid, uint64_t now_ns) {
+  const uint32_t id = Make(pid, parent, now_ns);
+  if (id == 0) return 0;
+  world_.processes[id].origin = Origin::kChild;
+  of_fork_[{parent, now_ns}] = id;
+  CopyFromParent(id, now_ns);
+  return id;
+}
+
 uint32_t Processes::Child(uint32_t parent, uint32_t pid, uint64_t now_ns) {
-  const uint64_t ns = world_.processes[parent].pid_namespace;
-  if (const uint32_t latest = Latest(pid, ns)) {
+  // What fork returns counts in the parent's own namespace, wherever its children are put.
+  const uint64_t space = world_.processes[parent].own_namespace;
+  if (const uint32_t made = MadeAt(parent, now_ns, {pid, space})) {
+    ProcessState& child = world_.processes[made];
+    if (child.pid != pid || child.pid_namespace != space) SetPid(made, {pid, space});
+    return made;
+  }
+  if (const uint32_t latest = Latest(pid, space)) {
     ProcessState& known = world_.processes[latest];
     // Its own events, or its vfork child's, may have come before the parent's call returned.
     const bool same = latest != parent && (known.parent == parent || known.parent == 0) &&
@@ -85,54 +151,71 @@ uint32_t Processes::Child(uint32_t parent, uint32_t pid, uint64_t now_ns) {
     }
     End(latest, now_ns);
   }
-  const uint32_t id = Make(pid, ns, parent, now_ns);
-  world_.processes[id].origin = Origin::kChild;
-  CopyFromParent(id, now_ns);
-  return id;
+  return MakeChild(parent, {pid, space}, now_ns);
 }
 
 uint32_t Processes::VforkChild(uint32_t parent, uint32_t pid, uint64_t now_ns) {
-  const uint32_t latest = Latest(pid, world_.processes[parent].pid_namespace);
+  const uint32_t latest = Latest(pid, world_.processes[parent].own_namespace);
   const bool same = latest != 0 && latest != parent && !world_.processes[latest].ended &&
                     world_.processes[latest].parent == parent && world_.processes[latest].origin == Origin::kChild;
   return same ? latest : Child(parent, pid, now_ns);
 }
 
+// The process of a child's first word, 0: none known yet, and one of that pid that lived until now is over.
+uint32_t Processes::Forked(const EventView& event, uint64_t now_ns) {
+  uint32_t parent = Known(event.parent_process);
+  const uint32_t latest = Latest(event.pid, event.pid_namespace);
+  if (parent == 0 || parent == latest) parent = Latest(event.parent_pid, event.pid_namespace);
+  const Pid pid = {event.pid, event.pid_namespace != 0 ? event.pid_namespace : world_.processes[parent].own_namespace};
+  // The parent's own event may have told of this child already.
+  if (parent != 0) {
+    const uint32_t made = MadeAt(parent, now_ns, pid);
+    if (made != 0 && world_.processes[made].origin == Origin::kChild) return made;
+  }
+  if (latest != 0 && !world_.processes[latest].ended) {
+    const ProcessState& known = world_.processes[latest];
+    const bool same_parent = parent == 0 || known.parent == 0 || known.parent == parent;
+    if (known.origin == Origin::kChild && same_parent) return latest;
+    if (parent != latest) End(latest, now_ns);
+  }
+  return parent != 0 && parent != latest ? MakeChild(parent, pid, now_ns) : 0;
+}
+
+// The process that a program's start goes on in, 0: a new one.
+uint32_t Processes::Started(const EventView& event, uint64_t now_ns) {
+  if (event.reason == ATTACH_REASON_EXEC) {
+    const uint32_t previous = Known(event.parent_process);
+    const ProcessState& before = world_.processes[previous];
+    if (previous != 0 && !before.ended && (before.own_pid == event.pid || before.own_pid == 0)) return previous;
+  }
+  const uint32_t latest = Latest(event.pid, event.pid_namespace);
+  if (latest == 0 || world_.processes[latest].ended) return 0;
+  const ProcessState& process = world_.processes[latest];
+  if (event.reason == ATTACH_REASON_EXEC || process.executing || process.origin == Origin::kChild) return latest;
+  End(latest, now_ns);
+  return 0;
+}
+
 uint32_t Processes::Attached(uint32_t image, const EventView& event, uint64_t now_ns) {
   uint32_t id = Known(image);
+  const bool forked = event.reason == ATTACH_REASON_FORK;
   if (id == 0) {
-    const uint32_t latest = Latest(event.pid, event.pid_namespace);
-    const bool alive = latest != 0 && !world_.processes[latest].ended;
     uint32_t parent = Known(event.parent_process);
-    if (parent == 0 || parent == latest) parent = Latest(event.parent_pid, event.pid_namespace);
-    if (event.reason == ATTACH_REASON_FORK) {
-      // The parent's own event may have told of this child already.
-      id = alive && world_.processes[latest].origin == Origin::kChild ? latest : 0;
-      if (id == 0 && parent != 0 && parent != latest) id = Child(parent, event.pid, now_ns);
-      if (id == 0 && alive) End(latest, now_ns);
-    } else if (alive && (event.reason == ATTACH_REASON_EXEC || world_.processes[latest].executing ||
-                         world_.processes[latest].origin == Origin::kChild)) {
-      id = latest;
-    } else if (alive) {
-      End(latest, now_ns);
-    }
-    if (id == 0) id = Make(event.pid, event.pid_namespace, parent, now_ns);
+    if (parent == 0 || !forked) parent = Latest(event.parent_pid, event.pid_namespace);
+    id = forked ? Forked(event, now_ns) : Started(event, now_ns);
+    if (id == 0) id = Make({event.pid, event.pid_namespace}, parent, now_ns);
+    if (id == 0) return 0;
     of_image_[image] = id;
   }
   ProcessState& process = world_.processes[id];
-  const bool forked = event.reason == ATTACH_REASON_FORK;
   process.origin = Origin::kAttached;
   process.executing = false;
-  if (process.pid == 0 && event.pid != 0) {  // its events came before this one
-    process.pid = event.pid;
-    of_pid_[event.pid].push_back(id);
-  }
-  if (event.pid_namespace != 0) process.pid_namespace = event.pid_namespace;
+  if (event.pid != 0) SetOwnPid(id, {event.pid, event.pid_namespace});
   if (event.network_namespace != 0) process.network_namespace = event.network_namespace;
   if (event.limit != 0) process.limit = event.limit;
   if (!event.name.empty()) process.name = std::string(event.name);
   if (!event.cwd.empty()) process.cwd = std::string(event.cwd);
-  process.user = event.user;
+  if (!forked) process.user = event.user;  // a child of fork does not say: it is its parent's
 
   const bool listed = !process.images.empty() && process.images.back().number() == image;
   Image entry;
@@ -142,7 +225,7 @@ uint32_t Processes::Attached(uint32_t image, const EventView& event, uint64_t no
   } else if (forked && process.parent != 0 && !world_.processes[process.parent].images.empty()) {
     entry = world_.processes[process.parent].images.back();
     entry.clear_not_recorded();
-  } else if (!process.next_image.path().empty() && event.reason != ATTACH_REASON_FORK) {
+  } else if (!process.next_image.path().empty() && !forked) {
     entry = process.next_image;
   }
   process.next_image.Clear();
@@ -154,13 +237,27 @@ uint32_t Processes::Attached(uint32_t image, const EventView& event, uint64_t no
     for (const absl::string_view argument : event.argv) entry.add_argv(std::string(argument));
   }
   if (!process.cwd.empty()) entry.set_cwd(process.cwd);
-  process.images.push_back(std::move(entry));
+  AddImage(id, std::move(entry));
 
   process.settling = !forked;
   process.settling_image = image;
   process.attached_ns = now_ns;
   process.found = 0;
   return id;
+}
+
+void Processes::AddImage(uint32_t id, Image image) {
+  ProcessState& process = world_.processes[id];
+  process.images.push_back(std::move(image));
+  const size_t most = world_.limits.images;
+  if (process.images.size() <= 2 * most) return;
+  Image& bare = process.images[process.images.size() - most - 1];
+  if (bare.path().empty() && bare.argv().empty() && bare.cwd().empty()) return;
+  Image rest;
+  rest.set_number(bare.number());
+  rest.set_start_ns(bare.start_ns());
+  bare.Swap(&rest);
+  ++process.bare_images;
 }
 
 uint32_t Processes::ThreadOf(const Stream& stream, uint32_t process, uint64_t now_ns) {
@@ -176,6 +273,7 @@ uint32_t Processes::ThreadOf(const Stream& stream, uint32_t process, uint64_t no
       return latest;
     }
   }
+  if (!world_.Room()) return 0;
   latest = static_cast<uint32_t>(world_.threads.size());
   ThreadState& thread = world_.threads.emplace_back();
   thread.process = process;

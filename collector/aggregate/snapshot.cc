@@ -15,6 +15,11 @@
 namespace socktale {
 namespace {
 
+// Blocks in which the first calls on a socket (socket, bind) are looked for.
+constexpr size_t kBlocksOfAMaking = 4;
+// A datagram socket with more peers than these serves strangers.
+constexpr uint32_t kFewPeers = 16;
+
 // How an error ended a connection; OPEN for one that did not end it.
 ConnectionEnd EndOfError(uint32_t error) {
   switch (error) {
@@ -40,10 +45,10 @@ ConnectionEnd EndOfError(uint32_t error) {
 
 // When this end began to end the connection: 0 if it never did. The end of its last process counts only where the other
 // side has seen it, for nobody closed anything.
-uint64_t FirstEnd(const FlowState& flow, const FlowState* other) {
-  if (flow.first_end_ns != 0) return flow.first_end_ns;
-  if (flow.process_ended && other != nullptr && (other->eof_ns >= flow.end_ns || other->first_end_ns >= flow.end_ns)) {
-    return flow.end_ns;
+uint64_t FirstEnd(const FlowEnd& end, const FlowState* other, const FlowEnd& others) {
+  if (end.first_end_ns != 0) return end.first_end_ns;
+  if (end.by_process && other != nullptr && (other->eof_ns >= end.end_ns || others.first_end_ns >= end.end_ns)) {
+    return end.end_ns;
   }
   return 0;
 }
@@ -51,15 +56,12 @@ uint64_t FirstEnd(const FlowState& flow, const FlowState* other) {
 void SetEnd(const World& world, const Joined& pair, Connection& connection) {
   const FlowState* client = pair.client == 0 ? nullptr : &world.flows[pair.client];
   const FlowState* server = pair.server == 0 ? nullptr : &world.flows[pair.server];
-  uint64_t end_ns = 0;
-  bool ended = true;
-  uint32_t error = 0;
-  for (const FlowState* flow : {client, server}) {
-    if (flow == nullptr) continue;
-    ended = ended && flow->end_ns != 0;
-    end_ns = std::max(end_ns, flow->end_ns);
-    if (error == 0) error = flow->error;
-  }
+  const FlowEnd clients = client == nullptr ? FlowEnd() : EndOf(world, *client);
+  const FlowEnd servers = server == nullptr ? FlowEnd() : EndOf(world, *server);
+  const bool ended = (client == nullptr || clients.end_ns != 0) && (server == nullptr || servers.end_ns != 0);
+  const uint64_t end_ns = std::max(clients.end_ns, servers.end_ns);
+  uint32_t error = client == nullptr ? 0 : client->error;
+  if (error == 0 && server != nullptr) error = server->error;
   // OPEN with an end: its processes ended, and nobody had closed it.
   if (ended) connection.set_end_ns(end_ns);
   const bool failed = client != nullptr && client->failed;
@@ -68,8 +70,8 @@ void SetEnd(const World& world, const Joined& pair, Connection& connection) {
     connection.set_end(EndOfError(error));
     return;
   }
-  uint64_t client_end_ns = client == nullptr ? 0 : FirstEnd(*client, server);
-  uint64_t server_end_ns = server == nullptr ? 0 : FirstEnd(*server, client);
+  uint64_t client_end_ns = client == nullptr ? 0 : FirstEnd(clients, server, servers);
+  uint64_t server_end_ns = server == nullptr ? 0 : FirstEnd(servers, client, clients);
   // Of an end that was not recorded we know what the other one read.
   if (client == nullptr) client_end_ns = server->eof_ns;
   if (server == nullptr) server_end_ns = client->eof_ns;
@@ -106,7 +108,7 @@ void FillEndpoint(const World& world, const FlowState& flow, Endpoint& endpoint)
   endpoint.set_kept_received(flow.kept_received);
   endpoint.set_start_ns(flow.start_ns);
   endpoint.set_established_ns(flow.established_ns);
-  endpoint.set_end_ns(flow.end_ns);
+  endpoint.set_end_ns(EndOf(world, flow).end_ns);
   endpoint.set_wait_ns(flow.wait_ns);
   endpoint.set_error(flow.error);
 }
@@ -186,9 +188,23 @@ void FillProcess(const ProcessState& state, uint32_t id, Process& process) {
   process.set_user(state.user);
   process.set_network_namespace(state.network_namespace);
   process.set_drops(state.drops);
+  process.set_bare_images(state.bare_images);
 }
 
-void FillObject(const ObjectState& state, uint32_t id, Object& object) {
+// The descriptors that an epoll watched when it was last seen. The kernel forgets a watch with the last descriptor of
+// what it watches.
+std::vector<int32_t> Watches(const World& world, const ObjectState& epoll) {
+  std::vector<int32_t> watches;
+  for (const auto& [fd, object] : epoll.watches) {
+    const uint64_t gone_ns = world.objects[object].gone_ns;
+    if (gone_ns == 0 || (epoll.gone_ns != 0 && gone_ns >= epoll.gone_ns)) watches.push_back(fd);
+  }
+  std::sort(watches.begin(), watches.end());
+  return watches;
+}
+
+void FillObject(const World& world, uint32_t id, Object& object) {
+  const ObjectState& state = world.objects[id];
   object.set_id(id);
   object.set_kind(state.kind);
   object.set_socket_id(state.cookie);
@@ -206,9 +222,7 @@ void FillObject(const ObjectState& state, uint32_t id, Object& object) {
   object.set_status_flags(state.status_flags);
   object.set_peer_pid(state.peer_pid);
   object.set_network_namespace(state.network_namespace);
-  std::vector<int32_t> watches(state.watches.begin(), state.watches.end());
-  std::sort(watches.begin(), watches.end());
-  for (const int32_t fd : watches) object.add_watches(fd);
+  for (const int32_t fd : Watches(world, state)) object.add_watches(fd);
 }
 
 void FillLives(const World& world, Tables& tables, Meanwhile& meanwhile) {
@@ -281,7 +295,7 @@ Tables MakeTables(const World& world, const std::vector<Joined>& joined, uint64_
   tables.mutable_object()->Reserve(static_cast<int>(world.objects.size()));
   for (uint32_t id = 1; id < world.objects.size(); ++id) {
     meanwhile.Step();
-    FillObject(world.objects[id], id, *tables.add_object());
+    FillObject(world, id, *tables.add_object());
   }
   tables.mutable_connection()->Reserve(static_cast<int>(joined.size()));
   for (const Joined& pair : joined) {
@@ -319,9 +333,12 @@ std::vector<ConnectionBlocks> MakeConnectionBlocks(const World& world, const std
     for (const uint32_t id : {pair.client, pair.server}) {
       if (id == 0) continue;
       const FlowState& flow = world.flows[id];
-      const std::vector<uint32_t>& made = world.objects[flow.object].blocks.blocks();
+      const ObjectState& object = world.objects[flow.object];
+      const std::vector<uint32_t>& made = object.blocks.blocks();
+      // What was called on a socket that serves many peers concerns each of them little; how it was made stands first.
+      const size_t own = object.peers > kFewPeers ? std::min(made.size(), kBlocksOfAMaking) : made.size();
       blocks.insert(blocks.end(), flow.blocks.blocks().begin(), flow.blocks.blocks().end());
-      blocks.insert(blocks.end(), made.begin(), made.end());
+      blocks.insert(blocks.end(), made.begin(), made.begin() + static_cast<ptrdiff_t>(own));
     }
     std::sort(blocks.begin(), blocks.end());
     blocks.erase(std::unique(blocks.begin(), blocks.end()), blocks.end());

@@ -5,13 +5,14 @@
 #ifndef SOCKTALE_COLLECTOR_AGGREGATE_STATE_H_
 #define SOCKTALE_COLLECTOR_AGGREGATE_STATE_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
+#include "collector/aggregate/limits.h"
 #include "proto/trace.pb.h"
 
 namespace socktale {
@@ -39,14 +40,17 @@ enum class Origin {
 };
 
 struct ProcessState {
-  uint32_t pid = 0;
-  uint64_t pid_namespace = 0;
+  uint32_t pid = 0;            // as its parent saw it where that was recorded, else as it saw itself
+  uint64_t pid_namespace = 0;  // that `pid` counts in; 0: not known
+  uint32_t own_pid = 0;        // as it saw itself: 1 for the first process of a container
+  uint64_t own_namespace = 0;  // that own_pid counts in; 0: not known
   uint32_t pid_use = 1;
   uint32_t parent = 0;
   Origin origin = Origin::kAttached;
   std::string name;
   std::string cwd;
   std::vector<Image> images;
+  uint32_t bare_images = 0;  // of them, those in the middle that only have their number and start left
   uint64_t start_ns = 0;
   uint64_t end_ns = 0;
   bool ended = false;
@@ -138,12 +142,16 @@ struct ObjectState {
   bool shared = false;   // other processes had it, too
   uint32_t open_lives = 0;
   uint32_t last_life = 0;
-  uint64_t gone_ns = 0;    // when its last descriptor was closed
-  uint32_t flow = 0;       // the flow that calls without an address belong to
-  uint32_t last_flow = 0;  // chain of all its flows, by FlowState::previous
-  std::string maker_cwd;   // of the process that bound it: what its relative path begins at
-  absl::flat_hash_set<int32_t> watches;
-  BlockList blocks;  // of calls that belong to the object but to no flow of it
+  // When its last descriptor was closed, 0: some are open. Its connections end then, too, unless they have an end of
+  // their own; one that comes back, by SCM_RIGHTS, was on its way and had no end.
+  uint64_t gone_ns = 0;
+  bool gone_by_process = false;                    // nobody closed it: its last process ended
+  uint32_t flow = 0;                               // the flow that calls without an address belong to
+  uint32_t last_flow = 0;                          // chain of all its flows, by FlowState::previous
+  std::string maker_cwd;                           // of the process that bound it: what its relative path begins at
+  absl::flat_hash_map<int32_t, uint32_t> watches;  // epoll: descriptor as given → object, 0: not known
+  uint32_t peers = 0;                              // flows that a datagram socket has with peers
+  BlockList blocks;                                // of calls that belong to the object but to no flow of it
 };
 
 // One end of a possible connection: an attempt to connect, an accepted socket, one half of a socketpair, or a datagram
@@ -163,15 +171,13 @@ struct FlowState {
   bool pending = false;     // a connect without blocking has not come through yet
   bool unanswered = false;  // … and no later connect has said how it went: one more of them is about this connection
   bool failed = false;      // the attempt came to nothing; `error` says why
-  bool inherited = false;   // was connected when recording began
   uint32_t error = 0;       // errno that ended it
   uint64_t start_ns = 0;
   uint64_t established_ns = 0;
-  uint64_t called_ns = 0;      // return of the connect or accept call
-  uint64_t end_ns = 0;         // last descriptor closed, or the attempt failed
-  bool process_ended = false;  // end_ns is the end of its last process, nobody closed it
-  uint64_t first_end_ns = 0;   // shut down for writing, or closed
-  uint64_t eof_ns = 0;         // the other end's end was read
+  uint64_t called_ns = 0;     // return of the connect or accept call
+  uint64_t end_ns = 0;        // the attempt failed, or another connect took its place; EndOf() has the whole truth
+  uint64_t first_end_ns = 0;  // shut down for writing, or ended by another connect
+  uint64_t eof_ns = 0;        // the other end's end was read
   uint64_t sent = 0, received = 0, kept_sent = 0, kept_received = 0;
   uint64_t events = 0;
   uint64_t datagrams = 0;
@@ -190,8 +196,8 @@ struct FlowState {
 };
 inline constexpr size_t kMaxTalkers = 16;
 
-// Hostile input must not eat memory: fork copies tables, so a small file could ask for any number of lives.
-inline constexpr size_t kMaxLives = 1 << 22;
+// Of a type as given to socket(): SOCK_* without SOCK_CLOEXEC and SOCK_NONBLOCK.
+inline constexpr uint32_t kSocketTypeMask = 0xf;
 
 struct NameState {
   std::string host;
@@ -200,8 +206,17 @@ struct NameState {
 };
 
 struct World {
-  World() : processes(1), threads(1), lives(1), objects(1), flows(1), names(1) {}
+  explicit World(const Limits& most)
+      : limits(most), processes(1), threads(1), lives(1), objects(1), flows(1), names(1) {}
 
+  // Whether one more of anything may be made. If not, that it was left out is counted.
+  bool Room() {
+    if (processes.size() + threads.size() + lives.size() + objects.size() + flows.size() < limits.things) return true;
+    ++left_out;
+    return false;
+  }
+
+  const Limits limits;
   std::vector<ProcessState> processes;
   std::vector<ThreadState> threads;
   std::vector<LifeState> lives;
@@ -210,8 +225,26 @@ struct World {
   std::vector<NameState> names;
   std::vector<Missing> not_recorded;  // programs that the collector knows it could not enter
   uint64_t event_count = 0;
-  uint64_t last_ns = 0;  // latest time of an event
+  size_t copied_lives = 0;
+  uint64_t left_out = 0;          // what a limit kept out of the tables
+  uint64_t folded_datagrams = 0;  // that went to a socket's flow for all further peers
 };
+
+// How a flow ended: by itself, or with the last descriptor of its socket.
+struct FlowEnd {
+  uint64_t end_ns = 0;        // 0: it did not
+  uint64_t first_end_ns = 0;  // when this end began to end it: shut down for writing, or closed; 0: it never did
+  bool by_process = false;    // end_ns is the end of its last process, nobody closed it
+};
+inline FlowEnd EndOf(const World& world, const FlowState& flow) {
+  FlowEnd end = {flow.end_ns, flow.first_end_ns, false};
+  const ObjectState& object = world.objects[flow.object];
+  if (end.end_ns != 0 || object.gone_ns == 0) return end;
+  end.end_ns = std::max(object.gone_ns, flow.start_ns);
+  end.by_process = object.gone_by_process;
+  if (!end.by_process && end.first_end_ns == 0) end.first_end_ns = end.end_ns;
+  return end;
+}
 
 }  // namespace socktale
 

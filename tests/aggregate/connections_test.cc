@@ -252,6 +252,58 @@ TEST(ConnectionEndTest, ADuplicateKeepsTheConnectionOpen) {
   EXPECT_EQ(tables.connection(0).client().fd(), 6) << "the descriptor that talked most";
 }
 
+// accept, pass it on, close it here; the worker goes on with it.
+TEST(ConnectionEndTest, ASocketOnItsWayToAnotherProcessIsNotOver) {
+  for (const bool closed_first : {false, true}) {
+    TraceBuilder trace;
+    Image& server = trace.Start("httpd", 1);
+    Image& worker = trace.Start("worker", 3);
+    Listen(server);
+    server.SocketPair(6, 7, AF_UNIX, SOCK_STREAM);
+    Image& client = trace.Start("curl", 2);
+    client.Socket(5, AF_INET, SOCK_STREAM);
+    client.Connect(5, kServer, {.local = kClient});
+    server.Accept(3, 9, {.local = kServer, .peer = kClient, .cookie = 900});
+    server.Send(6, "x", {.passed = {9}});
+    server.Close(9);
+    trace.After(100'000);
+    if (closed_first) client.Close(5);
+    worker.Recv(7, "x", {.passed = {4}});
+    worker.FoundSocket(4, AF_INET, SOCK_STREAM, {.cookie = 900});
+    worker.Send(4, "late");
+    if (!closed_first) {
+      EXPECT_EQ(trace.Aggregate().connection(0).end(), CONNECTION_END_OPEN);
+      EXPECT_EQ(trace.Aggregate().connection(0).server().end_ns(), 0u);
+    }
+    trace.After(100'000);
+    const uint64_t closed_ns = trace.now();
+    worker.Close(4);
+    const Tables tables = trace.Aggregate();
+    const Connection& c = tables.connection(0);
+    EXPECT_EQ(c.join(), JOIN_KIND_ADDRESSES);
+    EXPECT_EQ(c.server().end_ns(), closed_ns);
+    EXPECT_EQ(c.end(), closed_first ? CONNECTION_END_CLOSED_BY_CLIENT : CONNECTION_END_CLOSED_BY_SERVER);
+  }
+}
+
+TEST(ConnectionEndTest, ConnectingToNobodyEndsTheConnection) {
+  TraceBuilder trace;
+  Image& client = trace.Start("curl", 2);
+  client.Socket(5, AF_INET, SOCK_STREAM);
+  client.Connect(5, kServer, {.local = kClient});
+  client.Send(5, "one");
+  client.Connect(5, std::string(16, '\0'));
+  client.Connect(5, Inet("127.0.0.1", 9090), {.local = Inet("127.0.0.1", 51545)});
+  client.Send(5, "four");
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.connection_size(), 2);
+  EXPECT_EQ(tables.connection(0).end(), CONNECTION_END_CLOSED_BY_CLIENT);
+  EXPECT_EQ(tables.connection(0).client().sent(), 3u);
+  EXPECT_EQ(tables.connection(1).end(), CONNECTION_END_OPEN);
+  EXPECT_EQ(tables.connection(1).server().address(), Inet("127.0.0.1", 9090));
+  EXPECT_EQ(tables.connection(1).client().sent(), 4u);
+}
+
 TEST(ConnectionEndTest, NeverClosedEndsWithItsProcessAndStaysOpen) {
   TraceBuilder trace;
   Image& api = trace.Start("api", 512);
@@ -417,6 +469,24 @@ TEST(UdpTest, EachMessageOfOneCallGoesToItsPeer) {
   EXPECT_EQ(tables.connection(1).server().received(), 3u);
 }
 
+// Anyone can send from any address: beyond a number of them peers are one.
+TEST(UdpTest, PeersWithoutEndBecomeOneConnection) {
+  TraceBuilder trace;
+  Image& server = trace.Start("dns", 1);
+  server.Socket(3, AF_INET, SOCK_DGRAM);
+  server.Bind(3, Inet("0.0.0.0", 53));
+  for (uint16_t port = 1; port <= 100; ++port) server.Recv(3, "query", {.peer = Inet("127.0.0.1", port)});
+  server.Recv(3, "again", {.peer = Inet("127.0.0.1", 1)});
+  Aggregator aggregator(Limits{.peers = 10});
+  ASSERT_TRUE(trace.Feed(aggregator).ok());
+  const Tables tables = aggregator.Snapshot(trace.now());
+  ASSERT_EQ(tables.connection_size(), 11);
+  EXPECT_EQ(tables.connection(0).server().received(), 10u) << "the first are still told apart";
+  EXPECT_EQ(tables.connection(10).server().received(), 90u * 5);
+  EXPECT_EQ(tables.connection(10).client().address(), "");
+  EXPECT_EQ(MissingCount(tables, "many_peers"), 90u);
+}
+
 TEST(UdpTest, ASocketThatNeverSentMakesNoConnection) {
   TraceBuilder trace;
   Image& curl = trace.Start("curl", 1);
@@ -477,6 +547,84 @@ TEST(UnixTest, TwoCandidatesAtTheSameTimeAreAGuess) {
   EXPECT_EQ(MissingCount(tables, "guessed_join"), 1u);
 }
 
+// Connects that nobody accepted, many of them, do not hide those that came later.
+TEST(UnixTest, ConnectsToAnEarlierListenerAreNotWeighed) {
+  TraceBuilder trace;
+  Image& first = trace.Start("redis", 1);
+  first.Socket(3, AF_UNIX, SOCK_STREAM);
+  first.Bind(3, Unix("/run/r.sock"));
+  first.Listen(3);
+  Image& client = trace.Start("cli", 2);
+  for (int i = 0; i < 300; ++i) {
+    client.Socket(5, AF_UNIX, SOCK_STREAM);
+    client.Connect(5, Unix("/run/r.sock"), {.peer_pid = 1});
+    client.Close(5);
+  }
+  first.Exit(0);
+  Image& server = trace.Start("redis", 9);
+  server.Socket(3, AF_UNIX, SOCK_STREAM);
+  server.Bind(3, Unix("/run/r.sock"));
+  server.Listen(3);
+  for (const uint32_t peer_pid : {2u, 0u, 2u, 0u, 2u}) {
+    client.Socket(5, AF_UNIX, SOCK_STREAM);
+    client.Connect(5, Unix("/run/r.sock"), {.peer_pid = 9});
+    server.Accept(3, 4, {.peer_pid = peer_pid});
+    client.Close(5);
+    server.Close(4);
+  }
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(tables.connection_size(), 305);
+  EXPECT_EQ(MissingCount(tables, "one_ended"), 300u);
+}
+
+// SO_PEERCRED counts in the namespace of who asks: from outside a container and from within.
+TEST(UnixTest, CredentialsFitInAnyPidNamespace) {
+  for (const uint32_t seen : {1u, 77u}) {
+    TraceBuilder trace;
+    Image& server = trace.Start("redis", 9);
+    server.Socket(3, AF_UNIX, SOCK_STREAM);
+    server.Bind(3, Unix("/run/r.sock"));
+    server.Listen(3);
+    Image& other = trace.Start("cli", 3);
+    other.Socket(5, AF_UNIX, SOCK_STREAM);
+    other.Connect(5, Unix("/run/r.sock"));
+    const uint64_t fork_ns = trace.now();
+    server.Call(CALL_FORK, 0, 77).set_pid(77);
+    trace.At(fork_ns);
+    Image& inside = trace.Unattached(50);
+    Event& attached = inside.Call(CALL_ATTACHED, 0, 0);
+    attached.set_pid(1);
+    attached.set_reason(ATTACH_REASON_FORK);
+    attached.set_parent_process(server.number);
+    attached.set_pid_namespace(500);
+    inside.Socket(5, AF_UNIX, SOCK_STREAM);
+    inside.Connect(5, Unix("/run/r.sock"));
+    server.Accept(3, 4, {.peer_pid = seen});
+    const Tables tables = trace.Aggregate();
+    ASSERT_EQ(tables.connection_size(), 2);
+    EXPECT_EQ(tables.connection(0).join(), JOIN_KIND_ONE_END);
+    EXPECT_EQ(tables.connection(1).join(), JOIN_KIND_ORDER);
+    EXPECT_EQ(tables.process(static_cast<int>(tables.connection(1).client().process()) - 1).pid(), 77u);
+  }
+}
+
+// Senders without a name look alike to the socket that they send to.
+TEST(UnixTest, DatagramsOfManyNamelessSendersAreNotGuessed) {
+  TraceBuilder trace;
+  Image& log = trace.Start("syslog", 1);
+  log.Socket(3, AF_UNIX, SOCK_DGRAM);
+  log.Bind(3, Unix("/dev/log"));
+  Image& app = trace.Start("app", 2);
+  for (int fd = 10; fd < 1010; ++fd) {
+    app.Socket(fd, AF_UNIX, SOCK_DGRAM);
+    app.Send(fd, "x", {.peer = Unix("/dev/log")});
+    log.Recv(3, "x");
+  }
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(tables.connection_size(), 1001);
+  EXPECT_EQ(MissingCount(tables, "one_ended"), 1001u);
+}
+
 TEST(UnixTest, DatagramsJoinByTheNamesOfBothSockets) {
   TraceBuilder trace;
   Image& log = trace.Start("logd", 10);
@@ -522,6 +670,26 @@ TEST(UnixTest, ASocketpairThatAProcessKeepsToWakeItselfIsNoConnection) {
   EXPECT_EQ(tables.connection_size(), 0);
   EXPECT_EQ(tables.object(0).pair(), 2u);
   EXPECT_EQ(tables.missing_size(), 0);
+}
+
+// A server of a hundred peers: the calls on its socket that belong to none of them are not repeated for each.
+TEST(BlocksTest, ASocketsOwnBlocksAreNotCopiedToEachOfItsManyPeers) {
+  TraceBuilder trace;
+  Image& server = trace.Start("dns", 1);
+  server.Socket(3, AF_INET, SOCK_DGRAM);
+  server.Bind(3, Inet("0.0.0.0", 53));
+  for (uint16_t port = 1; port <= 100; ++port) {
+    trace.NextBlock();
+    server.RecvFails(3, EAGAIN);
+    server.Recv(3, "query", {.peer = Inet("127.0.0.1", port)});
+  }
+  Aggregator aggregator;
+  ASSERT_TRUE(trace.Feed(aggregator).ok());
+  aggregator.Snapshot(trace.now());
+  const std::vector<ConnectionBlocks> blocks = aggregator.BlocksOfConnections();
+  ASSERT_EQ(blocks.size(), 100u);
+  for (const ConnectionBlocks& entry : blocks) EXPECT_LE(entry.block_size(), 5);
+  EXPECT_THAT(blocks.back().block(), ::testing::AllOf(::testing::Contains(1u), ::testing::Contains(101u)));
 }
 
 TEST(BlocksTest, AConnectionKnowsTheBlocksOfItsEvents) {

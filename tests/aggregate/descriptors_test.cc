@@ -22,6 +22,12 @@ using testing::Image;
 using testing::Inet;
 using testing::TraceBuilder;
 
+uint64_t MissingCount(const Tables& tables, const std::string& kind) {
+  uint64_t count = 0;
+  for (const Missing& missing : tables.missing()) count += missing.kind() == kind ? missing.count() : 0;
+  return count;
+}
+
 TEST(DescriptorTest, EachUseOfANumberIsALifeOfItsOwn) {
   TraceBuilder trace;
   Image& api = trace.Start("api", 10);
@@ -123,6 +129,40 @@ TEST(DescriptorTest, DuplicatesShareOneObject) {
   EXPECT_EQ(tables.object(0).socket_id(), 77u);
 }
 
+// dup and F_DUPFD are given a free number: one that was open had been closed by a call that nobody saw.
+TEST(DescriptorTest, ANumberThatDupReturnsWasClosedUnseen) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  api.Open(3, "/a");
+  api.Open(4, "/b");
+  api.Open(5, "/c");
+  api.Dup(3, 4);
+  Event& fcntl = api.Call(CALL_FCNTL, 3, 5);
+  fcntl.set_flags(F_DUPFD);
+  fcntl.set_new_fd(5);
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.life_size(), 5);
+  EXPECT_EQ(tables.life(1).end(), LIFE_END_IMPLICIT);
+  EXPECT_EQ(tables.life(2).end(), LIFE_END_IMPLICIT);
+  EXPECT_EQ(MissingCount(tables, "implicit_close"), 2u);
+}
+
+// What the shim asks of a socket before it is closed is no call of the program.
+TEST(DescriptorTest, TheShimsSummaryOfASocketIsNoUseOfIt) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  api.Socket(3, AF_INET, SOCK_STREAM);
+  api.Connect(3, Inet("127.0.0.1", 80), {.local = Inet("127.0.0.1", 4000)});
+  const uint64_t sent_ns = trace.now();
+  api.Send(3, "x");
+  trace.After(1'000'000);
+  api.Call(CALL_SOCKET_SUMMARY, 3, 0).set_rtt_us(70);
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(tables.life(0).last_use_ns(), sent_ns + 1000);
+  EXPECT_EQ(tables.life(0).event_count(), 2u);
+  EXPECT_EQ(tables.connection(0).event_count(), 2u);
+}
+
 TEST(DescriptorTest, AfterExecOnlyWhatWasFoundGoesOn) {
   TraceBuilder trace;
   Image& shell = trace.Start("sh", 10);
@@ -202,6 +242,24 @@ TEST(DescriptorTest, EpollKnowsWhatItWatches) {
   EXPECT_THAT(trace.Aggregate().object(0).watches(), ElementsAre(3, 7));
 }
 
+// The kernel drops a watch when the last descriptor of what it watches is closed.
+TEST(DescriptorTest, EpollForgetsWhatWasClosedBeforeItself) {
+  TraceBuilder trace;
+  Image& a = trace.Start("a", 10);
+  a.EpollCreate(4);
+  a.Socket(3, AF_INET, SOCK_STREAM);
+  a.Socket(7, AF_INET, SOCK_STREAM);
+  a.Socket(9, AF_INET, SOCK_STREAM);
+  a.Dup(9, 10);
+  for (const int fd : {3, 7, 9, 20}) a.EpollAdd(4, fd, EPOLLIN);
+  a.Close(7);
+  a.Close(9);
+  EXPECT_THAT(trace.Aggregate().object(0).watches(), ElementsAre(3, 9, 20))
+      << "9 lives on as 10, of 20 nothing is known";
+  a.Exit(0);
+  EXPECT_THAT(trace.Aggregate().object(0).watches(), ElementsAre(3, 9, 20)) << "as when it was last seen";
+}
+
 TEST(DescriptorTest, UseOfANumberNobodySawMadeBeginsAFoundLife) {
   TraceBuilder trace;
   Image& a = trace.Start("a", 10);
@@ -253,10 +311,93 @@ TEST(HostileTest, RandomlyChangedEventsAreSurvived) {
 TEST(HostileTest, ForksWithoutEndDoNotEatMemory) {
   TraceBuilder trace;
   Image& a = trace.Start("a", 10);
-  for (int fd = 3; fd < 3000; ++fd) a.Open(fd, "");
-  for (uint32_t pid = 100; pid < 3000; ++pid) a.Call(CALL_FORK, 0, pid).set_pid(pid);
-  Aggregator aggregator;
+  for (int fd = 3; fd < 103; ++fd) a.Open(fd, "");
+  for (uint32_t pid = 100; pid < 200; ++pid) a.Call(CALL_FORK, 0, pid).set_pid(pid);
+  Aggregator aggregator(Limits{.copied_lives = 1000});
   ASSERT_TRUE(trace.Feed(aggregator).ok());
+  const Tables tables = aggregator.Snapshot(trace.now());
+  EXPECT_EQ(tables.life_size(), 100 + 1000);
+  EXPECT_EQ(MissingCount(tables, "left_out"), 100u * 100 - 1000);
+}
+
+// What programs open themselves is told however many forks there were.
+TEST(HostileTest, CopiesDoNotUseUpTheRoomOfWhatIsOpened) {
+  TraceBuilder trace;
+  Image& a = trace.Start("a", 10);
+  for (int fd = 3; fd < 13; ++fd) a.Open(fd, "");
+  for (uint32_t pid = 100; pid < 120; ++pid) a.Call(CALL_FORK, 0, pid).set_pid(pid);
+  a.Socket(50, AF_INET, SOCK_STREAM);
+  a.Connect(50, Inet("127.0.0.1", 80), {.local = Inet("127.0.0.1", 4000)});
+  a.Send(50, "hello");
+  Aggregator aggregator(Limits{.copied_lives = 20});
+  ASSERT_TRUE(trace.Feed(aggregator).ok());
+  const Tables tables = aggregator.Snapshot(trace.now());
+  ASSERT_EQ(tables.connection_size(), 1);
+  EXPECT_EQ(tables.connection(0).client().sent(), 5u);
+}
+
+// One of everything more than the tables take: all of it is counted, nothing else changes.
+TEST(HostileTest, WhatTheTablesCannotHoldIsCounted) {
+  constexpr size_t kThings = 40;
+  TraceBuilder trace;
+  Image& a = trace.Start("a", 10);
+  a.Socket(3, AF_INET, SOCK_STREAM);
+  a.Connect(3, Inet("127.0.0.1", 80), {.local = Inet("127.0.0.1", 4000)});
+  a.Send(3, "hello");
+  for (int i = 0; i < 30; ++i) {
+    a.Open(100 + i, "/x");
+    a.SocketPair(200 + 2 * i, 201 + 2 * i, AF_UNIX, SOCK_STREAM);
+    a.Pipe(300 + 2 * i, 301 + 2 * i);
+    a.Accept(3, 400 + i, {.peer = Inet("127.0.0.1", 5000)});
+    a.Recv(500 + i, "x", {.passed = {600 + i}});
+    a.Found(700 + i, DESCRIPTOR_KIND_FILE);
+    a.Dup(3, 800 + i);
+    a.tid = 1000 + static_cast<uint32_t>(i);
+    a.Fork(2000 + static_cast<uint32_t>(i)).Send(99, "x");
+    trace.Unattached(5000 + static_cast<uint32_t>(i)).Open(3, "/x");
+    a.tid = 10;
+  }
+  a.Send(3, "world");
+  Aggregator aggregator(Limits{.things = kThings});
+  ASSERT_TRUE(trace.Feed(aggregator).ok());
+  const Tables tables = aggregator.Snapshot(trace.now());
+  // (Each table has a first entry that stands for none, and a call that makes two asks once.)
+  EXPECT_LE(tables.process_size() + tables.thread_size() + tables.life_size() + tables.object_size() +
+                tables.connection_size(),
+            static_cast<int>(kThings) + 4);
+  EXPECT_GT(MissingCount(tables, "left_out"), 100u);
+  EXPECT_EQ(tables.connection(0).client().sent(), 10u) << "what was there before goes on";
+  aggregator.BlocksOfConnections();
+}
+
+// A program may write any time into its memory that it likes.
+TEST(HostileTest, ATimeInTheFutureDoesNotHoldBackItsThread) {
+  TraceBuilder trace;
+  Image& a = trace.Start("a", 10);
+  const uint64_t before_ns = trace.now();
+  trace.At(uint64_t{1} << 62);
+  a.Call(CALL_SETSOCKOPT, 99, 0);
+  trace.At(before_ns);
+  a.Open(3, "/a");
+  Aggregator aggregator;
+  for (const auto& block : trace.Blocks()) {
+    for (const std::string& bytes : block) {
+      socktale::Run parsed;
+      ASSERT_TRUE(parsed.ParseFromString(bytes));
+      Events events;
+      *events.add_run() = parsed;
+      const std::string framed = events.SerializeAsString();
+      absl::string_view rest = framed;
+      RunView run;
+      bool found = false;
+      ASSERT_TRUE(NextRun(rest, run, found).ok());
+      ASSERT_TRUE(aggregator.Add(run, 1, before_ns + 10'000).ok());
+    }
+  }
+  aggregator.Advance(before_ns + 20'000);
+  const Tables tables = aggregator.Snapshot(before_ns + 20'000);
+  EXPECT_EQ(tables.object_size(), 2) << "setsockopt's and open's";
+  for (const DescriptorLife& life : tables.life()) EXPECT_LE(life.start_ns(), before_ns + 10'000);
 }
 
 }  // namespace

@@ -276,6 +276,121 @@ TEST(ProcessTest, EventsWithoutAnAttachmentMakeAProcessWithoutAName) {
   EXPECT_EQ(tables.process(0).image(0).number(), 9u);
 }
 
+TEST(ProcessTest, AForkedChildRunsAsItsParentsUser) {
+  TraceBuilder trace;
+  Image& shell = trace.Start("sh", 10);
+  Event& started = shell.Call(CALL_ATTACHED, 0, 0);  // once more, as another user
+  started.set_pid(10);
+  started.set_reason(ATTACH_REASON_START);
+  started.set_user(65534);
+  shell.Fork(11);
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(tables.process(0).user(), 65534u);
+  EXPECT_EQ(tables.process(1).user(), 65534u);
+}
+
+// Of a program that executes others for ever the first and the last are kept whole.
+TEST(ProcessTest, ManyImagesLoseTheirArgumentsButNotTheirNumbers) {
+  TraceBuilder trace;
+  Image* image = &trace.Start("loop", 10);
+  for (int i = 0; i < 20; ++i) image = &image->Exec("/bin/loop", {"loop", std::to_string(i)});
+  Aggregator aggregator(Limits{.images = 4});
+  ASSERT_TRUE(trace.Feed(aggregator).ok());
+  const Process process = aggregator.Snapshot(1).process(0);
+  ASSERT_EQ(process.image_size(), 21);
+  EXPECT_EQ(process.bare_images(), 13u);
+  for (int i = 0; i < 21; ++i) {
+    EXPECT_NE(process.image(i).number(), 0u);
+    EXPECT_NE(process.image(i).start_ns(), 0u);
+    EXPECT_EQ(process.image(i).path().empty(), i >= 4 && i < 17) << i;
+    EXPECT_EQ(process.image(i).argv().empty(), i >= 4 && i < 17) << i;
+  }
+}
+
+// unshare --fork --pid, twice: each container's first process is its namespace's pid 1, and its parent sees another.
+class PidNamespaceTest : public ::testing::TestWithParam<bool> {
+ protected:
+  static constexpr uint64_t kOuter = 4026531836;
+
+  // The parent's fork; the child's first word is its own. Which of the two is read first depends on GetParam().
+  Image& Unshared(Image& parent, uint32_t pid, uint64_t space) {
+    const uint64_t fork_ns = trace_.now();
+    const auto told = [&] {
+      trace_.At(fork_ns);
+      parent.Call(CALL_FORK, 0, pid).set_pid(pid);
+    };
+    if (GetParam()) told();
+    if (GetParam()) trace_.NextBlock();
+    trace_.At(fork_ns);
+    Image& child = trace_.Unattached(next_image_++);
+    Event& attached = child.Call(CALL_ATTACHED, 0, 0);
+    attached.set_pid(1);
+    attached.set_reason(ATTACH_REASON_FORK);
+    attached.set_parent_process(parent.number);
+    attached.set_pid_namespace(space);
+    if (!GetParam()) trace_.NextBlock();
+    if (!GetParam()) told();
+    trace_.After(10'000);
+    child.pid = 1;
+    return child;
+  }
+
+  Image& Executed(Image& before, uint64_t space) {
+    before.Executing("/usr/bin/python3", {"python3", "one.py"});
+    Image& image = trace_.Unattached(next_image_++);
+    Event& attached = image.Call(CALL_ATTACHED, 0, 0);
+    attached.set_pid(1);
+    attached.set_name("python3");
+    attached.set_path("/usr/bin/python3");
+    attached.set_reason(ATTACH_REASON_EXEC);
+    attached.set_parent_process(before.number);
+    attached.set_pid_namespace(space);
+    return image;
+  }
+
+  TraceBuilder trace_;
+  uint32_t next_image_ = 100;
+};
+
+TEST_P(PidNamespaceTest, TwoContainersAtOneTimeAreTwoProcesses) {
+  Image& one = trace_.Start("unshare", 10);
+  one.Open(3, "/a");
+  Image& two = trace_.Start("unshare", 20);
+  Image& first = Unshared(one, 11, 501);
+  Image& first_python = Executed(first, 501);
+  Image& second = Unshared(two, 21, 502);
+  Image& second_python = Executed(second, 502);
+  first_python.Open(5, "/first");
+  second_python.Open(5, "/second");
+  first_python.Exit(3);
+  second_python.Exit(4);
+  Aggregator aggregator;
+  ASSERT_TRUE(trace_.Feed(aggregator).ok());
+  aggregator.ExitStatus(1, 0, trace_.now(), kOuter);  // some other pid 1, outside
+  aggregator.Advance(UINT64_MAX);
+  const Tables tables = aggregator.Snapshot(trace_.now());
+  EXPECT_EQ(tables.missing_size(), 0) << tables.missing(0).DebugString();
+  ASSERT_EQ(tables.process_size(), 4);
+  std::map<uint32_t, const Process*> by_pid;
+  for (const Process& process : tables.process()) by_pid[process.pid()] = &process;
+  ASSERT_TRUE(by_pid.contains(11) && by_pid.contains(21)) << "as their parents see them";
+  for (const uint32_t pid : {11u, 21u}) {
+    EXPECT_EQ(by_pid[pid]->name(), "python3");
+    EXPECT_EQ(by_pid[pid]->image_size(), 2);
+    EXPECT_EQ(by_pid[pid]->exit_status(), pid == 11 ? 3 : 4);
+  }
+  EXPECT_EQ(by_pid[11]->parent(), by_pid[10]->id());
+  EXPECT_EQ(by_pid[21]->parent(), by_pid[20]->id());
+  for (const DescriptorLife& life : tables.life()) {
+    const Process& owner = tables.process(static_cast<int>(life.process()) - 1);
+    if (owner.pid() == 11 || owner.pid() == 21) {
+      EXPECT_EQ(life.end(), LIFE_END_PROCESS) << life.DebugString();
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(WhoIsReadFirst, PidNamespaceTest, ::testing::Bool());
+
 TEST(ThreadTest, ASignalHandlersLevelBelongsToItsThread) {
   TraceBuilder trace;
   Image& api = trace.Start("api", 10);

@@ -27,7 +27,7 @@ constexpr uint64_t kSlackNs = 20'000'000;
 // Rows of the completeness statement that events do not tell: they come from the recorder's last interim tables.
 bool OnlyTheRecorderKnows(const Missing& missing) {
   for (const char* kind :
-       {"implicit_close", "payload_cut", "payload_not_seen", "one_ended", "guessed_join", "not_attached", "cut_off"}) {
+       {"implicit_close", "left_out", "many_peers", "payload_cut", "payload_not_seen", "one_ended", "guessed_join", "not_attached", "cut_off"}) {
     if (missing.kind() == kind) return false;
   }
   return true;
