@@ -36,7 +36,7 @@ inline constexpr uint32_t kChunkCount[kSizeClasses] = {1408, 1152, 640};
 inline constexpr uint32_t kChunksPerSegment = 1408 + 1152 + 640;
 inline constexpr uint64_t kChunkHeadersBytes = 512 << 10;
 
-// Causes of drops; the index of ArenaHeader::drops. proto/trace.proto has the same numbers (DropCause).
+// Causes of drops; the index of ArenaHeader::drops. A trace has the same numbers (Drop.cause of proto/trace.proto).
 enum DropCause : uint32_t {
   kDropFull = 0,       // no free chunk, and --on-full drop or no collector to wait for
   kDropNested = 1,     // more signal handlers inside one another than a thread has levels

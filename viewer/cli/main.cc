@@ -129,7 +129,7 @@ void AddBytes(CLI::App& app, CommonOptions& common) {
 }
 
 void AddRecording(CLI::App& app, RecordingOptions& recording) {
-  app.add_option("--payload", recording.payload, "bytes kept per connection and direction: none, SIZE or full [64M]")
+  app.add_option("--payload", recording.payload, "bytes kept per descriptor and direction: none, SIZE or full [64M]")
       ->type_name("SIZE");
   app.add_option("--io", recording.io, "whose reads and writes are kept: sockets, pipes, files, all [sockets]")
       ->type_name("KINDS");
