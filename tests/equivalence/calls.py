@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One call, as both sides tell it, and the names that the two sides have for the same thing.
 
-The kernel knows no send(): libc makes it a sendto with no address. So strace's system calls and the trace's API calls are
-brought to one name here (canonical), and with it to one result and one detail: what else must be the same for two calls
-to be one. A call that stands in none of these tables keeps its own name, so a call hooked tomorrow is compared at once.
+The kernel knows no send(): libc makes it a sendto with no address. So strace's system calls and the trace's API calls
+are brought to one name here (canonical), and with it to one result and one detail: what else must be the same for two
+calls to be one. A call that stands in none of these tables keeps its own name, so one hooked tomorrow is compared at
+once.
 """
 
 import dataclasses
@@ -20,9 +21,11 @@ CANONICAL = {
 }
 
 # Calls of the trace that are no system call: questions to libc, and the recorder's own notes.
-API_ONLY = {'attached', 'found', 'socket_summary', 'getaddrinfo', 'getnameinfo', 'gethostbyname', 'gethostbyaddr', 'unknown'}
+API_ONLY = {
+    'attached', 'found', 'socket_summary', 'getaddrinfo', 'getnameinfo', 'gethostbyname', 'gethostbyaddr', 'unknown',
+}
 
-# Calls that make descriptors or work on none: the first argument, or the descriptor that the trace names, is not compared.
+# Calls that make descriptors or work on none: their first argument, or the descriptor the trace names, is not compared.
 WITHOUT_FD = {
     'socket', 'socketpair', 'openat', 'pipe2', 'epoll_create', 'eventfd', 'timerfd_create', 'signalfd', 'memfd_create',
     'inotify_init', 'fanotify_init', 'userfaultfd', 'pidfd_open', 'poll', 'ppoll', 'select', 'fork', 'execve', 'exit',
@@ -35,6 +38,10 @@ MOVES = {
     'pwritev': None, 'preadv2': None, 'pwritev2': None, 'sendto': 3, 'recvfrom': 3, 'sendmsg': 2, 'recvmsg': 2,
     'sendmmsg': 3, 'recvmmsg': 3,
 }
+
+# Calls that wait; what they found ready is compared in the place of payload.
+WAITS = {'poll', 'ppoll', 'select', 'epoll_wait'}
+POLLIN, POLLPRI, POLLOUT = 1, 2, 4  # poll(2); also what the trace calls select's three sets
 
 # Where a call came from, by the frames of its stack (strace -k).
 HOOK = 'hook'          # the program called libc by an exported name, and the shim's hook made the call
@@ -73,6 +80,14 @@ class Call:
 def descriptor(call, number):
     """A call's descriptor as it is compared."""
     return None if call in WITHOUT_FD or number is None or number < 0 else number
+
+
+def ready_text(ready):
+    """What a wait found ready, comparable. ready: (descriptor or epoll's data, bits); one descriptor's are joined."""
+    bits = {}
+    for fd, more in ready:
+        bits[fd] = bits.get(fd, 0) | more
+    return ' '.join(f'{fd}:{bits[fd]:x}' for fd in sorted(bits)).encode()
 
 
 def read_hooks(hooks_def):

@@ -30,7 +30,7 @@ class Failed(Exception):
 
 
 class DoubleRun:
-    """socktale: path of the program. frames: path of quick_frames' library, or None. folder: an empty one of its own."""
+    """socktale: the program's path. frames: path of quick_frames' library, or None. folder: an empty one of its own."""
 
     def __init__(self, socktale, frames, folder, seconds):
         self._socktale, self._frames, self._folder = socktale, frames, pathlib.Path(folder)
@@ -39,7 +39,8 @@ class DoubleRun:
         self._running = []
         self._count = 0
         self.environment = {'PATH': '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', 'LC_ALL': 'C.UTF-8',
-                            'HOME': str(self._folder), 'USER': 'root' if os.geteuid() == 0 else os.environ.get('USER', ''),
+                            'HOME': str(self._folder),
+                            'USER': 'root' if os.geteuid() == 0 else os.environ.get('USER', ''),
                             'GIT_CONFIG_NOSYSTEM': '1', 'GIT_CONFIG_GLOBAL': '/dev/null'}
         for name in ('XDG_STATE_HOME', 'XDG_RUNTIME_DIR', 'XDG_CONFIG_HOME'):
             place = self._folder / name.lower()
@@ -60,26 +61,35 @@ class DoubleRun:
 
     # ---- the recorder ----------------------------------------------------------------------------------------------
 
-    def start_recorder(self):
-        self._recorder = self._start([self._socktale, 'collect', '-q', '--name', 'equivalence', '--payload', 'full', '--io',
-                                      'all', '-o', str(self._folder / 'trace.tale')], 'recorder')
+    def start_recorder(self, options):
+        """options: of `socktale collect`, what is kept."""
+        self._recorder = self._start([self._socktale, 'collect', '-q', '--name', 'equivalence', *options,
+                                      '-o', str(self._folder / 'trace.tale')], 'recorder')
         session = pathlib.Path(self.environment['XDG_RUNTIME_DIR']) / 'socktale' / 'equivalence.session'
-        self._wait_for(session.exists, 'the recorder')
-        told = subprocess.run([self._socktale, 'env', '--json', '--into', 'equivalence'], env=self.environment,
-                              capture_output=True, check=True, timeout=self._left())
-        self._recorded = json.loads(told.stdout)['env']
+        self._recorded = None
+
+        def is_ready():
+            if not session.exists():
+                return False
+            told = subprocess.run([self._socktale, 'env', '--json', '--into', 'equivalence'], env=self.environment,
+                                  capture_output=True, check=False, timeout=self._left())
+            if told.returncode == 0:
+                self._recorded = json.loads(told.stdout)['env']
+            return self._recorded is not None
+
+        self._wait_for(is_ready, 'the recorder')
 
     def stop_recorder(self):
-        """Returns what was recorded: tid → calls, and the trace's own description."""
+        """Returns what was recorded, as tale_log.read does."""
         self._recorder.terminate()
         self._end_of(self._recorder, [0], 'the recorder')
         show = subprocess.Popen([self._socktale, 'show', '-q', '--json', '-t', str(self._folder / 'trace.tale')],
                                 env=self.environment, stdout=subprocess.PIPE)
         with show:
-            calls, trace = tale_log.read(show.stdout)
+            calls, in_calls, trace = tale_log.read(show.stdout)
         if show.returncode != 0 or trace is None:
             raise Failed(f'socktale show: exit status {show.returncode}')
-        return calls, trace
+        return calls, in_calls, trace
 
     # ---- programs --------------------------------------------------------------------------------------------------
 
@@ -118,7 +128,7 @@ class DoubleRun:
         """What strace saw: tid → calls."""
         threads = {}
         libc = strace_log.LibcNames.of_file('/lib/x86_64-linux-gnu/libc.so.6')
-        hooks = read_hooks((HERE.parent.parent / 'preload' / 'abi' / 'hooks.def').read_text(encoding='utf-8'))
+        hooks = read_hooks((HERE.parents[1] / 'preload' / 'abi' / 'hooks.def').read_text(encoding='utf-8'))
         prefixes = {path.name.rsplit('.', 1)[0] for path in (self._folder / 'strace').iterdir()}
         for prefix in sorted(prefixes):
             threads.update(strace_log.read_folder(self._folder / 'strace', prefix, libc, hooks))

@@ -105,6 +105,18 @@ class MatcherTest(unittest.TestCase):
         self.assertEqual(_kinds(matcher.compare({7: seen}, {})), [matcher.MISSING])
 
 
+    def test_a_thread_killed_in_a_call_had_it_in_progress(self):
+        del self.recorded[3]
+        self.assertEqual(_kinds(matcher.compare({7: self.seen}, {7: self.recorded}, {7: ('recvfrom', 4)})), [])
+        for other in (('recvfrom', 9), ('sendto', 3)):
+            self.assertEqual(_kinds(matcher.compare({7: self.seen}, {7: self.recorded}, {7: other})), [matcher.MISSING])
+
+    def test_a_wait_that_found_something_else_is_reported(self):
+        seen, recorded = _seen(b'3:1', call='poll', fd=None), _recorded(b'3:5', call='poll', fd=None)
+        comparison = matcher.compare({7: seen}, {7: recorded})
+        self.assertEqual((_kinds(comparison), comparison.size), ([matcher.PAYLOAD], 0))
+
+
 class StraceLogTest(unittest.TestCase):
 
     def read(self, text):
@@ -121,10 +133,10 @@ class StraceLogTest(unittest.TestCase):
 
     def test_vectors_and_batches(self):
         vector, batch = self.read(
-            r'writev(3, [{iov_base="\x61\x62", iov_len=2}, {iov_base=NULL, iov_len=0}, {iov_base="\x63", iov_len=1}], 3) = 3'
-            '\n' r'sendmmsg(4, [{msg_hdr={msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="\x61", iov_len=1}], '
-            r'msg_iovlen=1, msg_controllen=0, msg_flags=0}, msg_len=1}, {msg_hdr={msg_iov=[{iov_base="\x62\x63", iov_len=2}], '
-            r'msg_iovlen=1}, msg_len=2}], 2, 0) = 2')
+            r'writev(3, [{iov_base="\x61\x62", iov_len=2}, {iov_base=NULL, iov_len=0}, {iov_base="\x63", iov_len=1}], 3) '
+            '= 3\n' r'sendmmsg(4, [{msg_hdr={msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="\x61", iov_len=1}], '
+            r'msg_iovlen=1, msg_controllen=0, msg_flags=0}, msg_len=1}, '
+            r'{msg_hdr={msg_iov=[{iov_base="\x62\x63", iov_len=2}], msg_iovlen=1}, msg_len=2}], 2, 0) = 2')
         self.assertEqual((vector.payload, batch.payload), (b'abc', b'abc'))
 
     def test_failures_and_calls_that_did_not_return(self):
@@ -140,14 +152,32 @@ class StraceLogTest(unittest.TestCase):
         failed = self.read(interrupted + 'rt_sigreturn({mask=[]}) = -1 EINTR (Interrupted system call)\n')
         self.assertEqual([(call.call, call.result) for call in failed], [('write', 1), ('read', 'EINTR')])
 
+    def test_a_call_whose_handler_never_returns_has_not_returned_either(self):
+        calls = self.read('epoll_wait(3, 0x7ffe, 200, 875) = -1 EINTR (Interrupted system call)\n'
+                          '--- SIGTERM {si_signo=15} ---\n+++ killed by SIGTERM +++\n')
+        self.assertEqual(calls, [])
+        call, = self.read('connect(3, {sa_family=0x2}, 16) = -1 EINTR (Interrupted system call)\n')
+        self.assertEqual(call.result, 'EINTR')
+
+    def test_what_waits_found_ready(self):
+        calls = self.read('poll([{fd=5, events=0x1}, {fd=6, events=0x4}], 2, -1) = 1 ([{fd=6, revents=0x14}])\n'
+                          'pselect6(7, [5 6], [6], NULL, NULL, NULL) = 2 (in [6], out [6])\n'
+                          'epoll_wait(4, [{events=0x2001, data={u32=4294967295, u64=4294967295}}], 9, -1) = 1\n'
+                          'poll([{fd=5, events=0x1}], 1, 1) = 0 (Timeout)\n')
+        self.assertEqual([call.payload for call in calls], [b'6:14', b'6:5', b'-1:2001', b''])
+
+    def test_netlink_is_not_shown_as_bytes(self):
+        call, = self.read(r'sendto(3, [{nlmsg_len=20, nlmsg_type=0x12}, "\x01"], 20, 0, NULL, 0) = 20' '\n')
+        self.assertIsNone(call.payload)
+
     def test_a_signals_stack_is_not_the_next_calls(self):
         call, = self.read(f'--- SIGCHLD {{si_signo=17}} ---\n > {_LIBC}(wait4+0x13) [0x9013]\n'
                           r'sendto(3, "\x68", 1, 0, NULL, 0) = 1' + '\n' + _HOOK_STACK)
         self.assertEqual(call.origin, HOOK)
 
     def test_exits_stack_stands_behind_the_end(self):
-        call, = self.read(f'exit_group(3) = ?\n+++ exited with 3 +++\n > {_LIBC}(_exit+0x9) [0x9009]\n > {_SHIM}(_exit+0x9) [0x9]\n'
-                          f' > {_PROGRAM}(main+0x1) [0x1]\n')
+        call, = self.read(f'exit_group(3) = ?\n+++ exited with 3 +++\n > {_LIBC}(_exit+0x9) [0x9009]\n'
+                          f' > {_SHIM}(_exit+0x9) [0x9]\n > {_PROGRAM}(main+0x1) [0x1]\n')
         self.assertEqual((call.call, call.origin), ('exit', HOOK))
 
     def test_threads_are_no_processes(self):
@@ -171,16 +201,18 @@ class StraceLogTest(unittest.TestCase):
         self.assertEqual(self.origin(exported), UNKNOWN)
 
     def test_a_hook_promises_its_own_call_and_not_what_libc_does_on_the_way(self):
-        deep = f' > {_LIBC}(_Fork+0x9) [0x9009]\n > {_LIBC}(%s) [%s]\n > {_SHIM}(%s+0x9) [0x9]\n > {_PROGRAM}(main+0x1) [0x1]\n'
+        deep = (f' > {_LIBC}(_Fork+0x9) [0x9009]\n > {_LIBC}(%s) [%s]\n > {_SHIM}(%s+0x9) [0x9]\n'
+                f' > {_PROGRAM}(main+0x1) [0x1]\n')
         fork, = self.read('clone(child_stack=NULL, flags=17) = 9\n' + deep % ('fork+0x4', '0x4004', 'fork'))
-        query, = self.read(r'sendto(3, "\x68", 1, 0, NULL, 0) = 1' + '\n' + deep % ('getaddrinfo+0x4', '0x3004', 'getaddrinfo'))
+        query, = self.read(r'sendto(3, "\x68", 1, 0, NULL, 0) = 1' + '\n' +
+                           deep % ('getaddrinfo+0x4', '0x3004', 'getaddrinfo'))
         self.assertEqual((fork.expected, query.expected), (True, False))
 
 
 class TaleLogTest(unittest.TestCase):
 
     def test_a_recorded_call(self):
-        threads, trace = tale_log.read([
+        threads, _, trace = tale_log.read([
             '{"type":"trace","events":1}',
             '{"type":"event","pid":7,"tid":7,"call":"send","fd":"7/3#2","ret":2,"flags":64,"len":2,"b64":"AAE="}'])
         call, = threads[7]
@@ -189,12 +221,13 @@ class TaleLogTest(unittest.TestCase):
 
     def test_an_exec_that_succeeds_and_one_that_fails(self):
         executing = '{"type":"event","pid":7,"tid":7,"call":"executing","ret":0}'
-        threads, _ = tale_log.read([executing, '{"type":"event","pid":7,"tid":7,"call":"execve","ret":-1,"err":"ENOENT"}',
-                                    executing, '{"type":"event","pid":7,"tid":7,"call":"attached","ret":0}', executing])
+        failed = '{"type":"event","pid":7,"tid":7,"call":"execve","ret":-1,"err":"ENOENT"}'
+        attached = '{"type":"event","pid":7,"tid":7,"call":"attached","ret":0}'
+        threads, _, _ = tale_log.read([executing, failed, executing, attached, executing])
         self.assertEqual([call.result for call in threads[7]], ['ENOENT', 0, 0])
 
     def test_a_vfork_childs_calls_are_the_childs(self):
-        threads, _ = tale_log.read(['{"type":"event","pid":7,"tid":7,"call":"close","fd":"8/3","ret":0,"made_pid":8,'
+        threads, _, _ = tale_log.read(['{"type":"event","pid":7,"tid":7,"call":"close","fd":"8/3","ret":0,"made_pid":8,'
                                     '"notes":["vfork_child"]}'])
         self.assertEqual(list(threads), [8])
 
@@ -237,7 +270,7 @@ class ScenariosTest(unittest.TestCase):
     def test_the_scenarios_and_the_explanations_can_be_read(self):
         self.assertGreater(len(scenarios.read()), 20)
         here = pathlib.Path(__file__).resolve().parent
-        found = Explanations.of_files(here / 'explanations.toml', here.parent.parent / 'preload' / 'abi' / 'not_hooked.def')
+        found = Explanations.of_files(here / 'explanations.toml', here.parents[1] / 'preload' / 'abi' / 'not_hooked.def')
         self.assertGreater(len(found.rules), 2)
 
     def test_two_scenarios_of_one_name_are_refused(self):

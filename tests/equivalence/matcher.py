@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds to every call that strace saw the one that was recorded, and what is left over on either side.
 
-Calls are matched as multisets of (thread, call, descriptor, detail, result). Within one such key they are paired so that
-their payloads agree wherever that can be, in order otherwise: when one of many equal calls is missing, the others are not
-blamed for it. Nothing is explained here; explanations.py does that.
+Calls are matched as multisets of (thread, call, descriptor, detail, result). Within one such key they are paired so
+that their payloads agree wherever that can be, in order otherwise: when one of many equal calls is missing, the others
+are not blamed for it. Nothing is explained here; explanations.py does that.
 """
 
 import collections
 import dataclasses
 import difflib
 
-from calls import HOOK, INSIDE, SHIM, UNKNOWN, Call
+from calls import HOOK, INSIDE, MOVES, SHIM, UNKNOWN, Call
 
 MISSING, EXTRA, PAYLOAD = 'missing', 'extra', 'payload'
 
@@ -30,7 +30,7 @@ class Difference:
 
 @dataclasses.dataclass
 class Comparison:
-    """calls: those the trace should hold or that libc made itself. size: payload bytes of matched calls, strace's count."""
+    """calls: those the trace should hold, or libc made itself. size: payload bytes of matched calls, by strace."""
     calls: int = 0
     matched: int = 0
     inside: int = 0
@@ -79,8 +79,11 @@ def _take(seen, recorded):
             [call for call in recorded if id(call) in rest_recorded])
 
 
-def compare_thread(seen, recorded):
-    """seen: strace's calls of one thread. recorded: the trace's of the same. Returns a Comparison."""
+def compare_thread(seen, recorded, in_call=None):
+    """seen: strace's calls of one thread. recorded: the trace's of the same. Returns a Comparison.
+
+    in_call: (call, descriptor) that the trace says had not returned to the program when the thread ended.
+    """
     result = Comparison()
     pairs, missing, extra = _take([call for call in seen if call.expected], recorded)
     more, _, extra = _take([call for call in seen if call.origin == UNKNOWN], extra)
@@ -94,13 +97,19 @@ def compare_thread(seen, recorded):
             result.inside_by_entry[call.entry[0] if call.entry else '?'] += 1
         else:
             missing.append(call)
+    last = next((call for call in reversed(seen) if call.expected), None)
+    if last in missing and in_call == (last.call, last.fd):
+        missing.remove(last)  # the kernel had done it when the thread was killed, and the program never knew
+        result.matched += 1
     for call, record in pairs:
         result.matched += 1
-        result.size += len(call.payload or b'')
-        if call.payload != record.payload:
+        if call.call in MOVES:
+            result.size += len(call.payload or b'')
+        if call.payload is not None and call.payload != record.payload:
             result.differences.append(Difference(PAYLOAD, call, record))
     for call in missing:
-        result.missing_size += len(call.payload or b'')
+        if call.call in MOVES:
+            result.missing_size += len(call.payload or b'')
         result.differences.append(Difference(MISSING, call))
     result.differences += [Difference(EXTRA, call) for call in extra]
     result.calls = result.matched + result.inside + len(missing)
@@ -119,11 +128,14 @@ def _add_context(differences, seen, recorded, size=3):
         difference.before = tuple(sides)
 
 
-def compare(seen, recorded):
-    """seen, recorded: tid → calls. A thread that only one side knows is compared with nothing."""
+def compare(seen, recorded, in_calls=None):
+    """seen, recorded: tid → calls. A thread that only one side knows is compared with nothing.
+
+    in_calls: tid → in_call of compare_thread.
+    """
     result = Comparison()
     for tid in sorted(seen.keys() | recorded.keys()):
-        result.add(compare_thread(seen.get(tid, []), recorded.get(tid, [])))
+        result.add(compare_thread(seen.get(tid, []), recorded.get(tid, []), (in_calls or {}).get(tid)))
     return result
 
 

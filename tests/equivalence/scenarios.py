@@ -6,12 +6,11 @@ A scenario, a table `[[scenario]]` of that file:
   needs     program (or a file's path) → the Debian package that has it; where one is missing the scenario is skipped
   files     name → content, written into the scenario's folder
   prepare   command lines, run untraced before
-  servers   tables: argv, ready (as in tests/e2e/programs/driver.py); traced (true), stop (SIGTERM), status ([0, 143, -15]),
-            pid_file
+  servers   tables: argv, ready (as in tests/e2e/programs/driver.py); traced (true), stop (SIGTERM), pid_file,
+            status ([0, 143, -15])
   steps     tables, one after another: argv; traced (true), status ([0]), stdin, stdout (files)
   seconds   how long all of it may take (120)
   ci        whether it is among the few that CI runs (false)
-  user      "other": the folder belongs to nobody in particular (postgres needs it writable by its own user)
 In all strings {dir} is the folder, {port} {port2} free TCP ports, {here} this directory, {programs} tests/e2e/programs,
 {build} the build folder.
 """
@@ -89,8 +88,14 @@ def _argv(words):
     return [str(word) for word in words]
 
 
-def run(scenario, build, frames=None, keep=False):
-    """Runs a scenario under both and compares. build: the build folder. frames: see DoubleRun. Raises Failed."""
+RECORD_ALL = ('--payload', 'full', '--io', 'all')
+
+
+def run(scenario, build, frames=None, keep=False, record=RECORD_ALL):
+    """Runs a scenario under both and compares.
+
+    build: the build folder. frames: see DoubleRun. record: the recorder's options. Raises Failed.
+    """
     folder = tempfile.mkdtemp(prefix='socktale-equivalence-')
     port, port2 = _free_ports(2)
     places = {'dir': folder, 'port': str(port), 'port2': str(port2), 'here': str(HERE), 'build': str(build),
@@ -103,7 +108,7 @@ def run(scenario, build, frames=None, keep=False):
         with DoubleRun(str(build / 'bin' / 'socktale'), frames, folder, scenario.seconds) as both:
             for argv in scenario.prepare:
                 both.run(_argv(_fill(argv, places)), traced=False)
-            both.start_recorder()
+            both.start_recorder(record)
             served = []
             for table in scenario.servers:
                 server = _fill(table, places)
@@ -115,8 +120,8 @@ def run(scenario, build, frames=None, keep=False):
             for started, server in reversed(served):
                 both.stop(started, server.get('stop', 'SIGTERM'), server.get('pid_file'),
                           server.get('status', (0, 143, -15)))
-            recorded, trace = both.stop_recorder()
-            comparison = matcher.compare(both.read_strace(), recorded)
+            recorded, in_calls, trace = both.stop_recorder()
+            comparison = matcher.compare(both.read_strace(), recorded, in_calls)
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)

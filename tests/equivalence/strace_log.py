@@ -10,7 +10,8 @@ import pathlib
 import re
 import subprocess
 
-from calls import (CANONICAL, DIRECT, EXPORTED, HOOK, INSIDE, MOVES, SHIM, UNKNOWN, Call, descriptor)
+from calls import (CANONICAL, DIRECT, EXPORTED, HOOK, INSIDE, MOVES, POLLIN, POLLOUT, POLLPRI, SHIM, UNKNOWN, WAITS,
+                   Call, descriptor, ready_text)
 
 # The system calls compared: whatever makes, names, moves, waits on, uses or ends a descriptor, or a process.
 SYSCALLS = '''
@@ -142,9 +143,30 @@ def _payload(call, arguments, strings, result):
             moved += piece[:int(end.group(1))]
             begin = end.end()
         return moved
+    if 'nlmsg_len' in arguments[1]:
+        return None  # netlink, which strace takes apart and does not show as bytes
     if arguments[1].startswith('"'):
         return strings[int(arguments[1].strip('".'))][:result]
     return b''.join(strings[int(n)] for n in _IOV_BASE.findall(arguments[1]))[:result]
+
+
+def _ready(call, arguments, result_text, result):
+    """What a wait found ready: (descriptor or epoll's data, bits or the name of select's set)."""
+    if not isinstance(result, int) or result <= 0:
+        return []
+    if call == 'select':
+        sets = re.findall(r'(in|out|except) \[([\d ]+)\]', result_text)
+        bits = {'in': POLLIN, 'out': POLLOUT, 'except': POLLPRI}
+        return [(int(fd), bits[name]) for name, fds in sets for fd in fds.split()]
+    if call == 'epoll_wait':
+        pairs = re.findall(r'events=(\w+), data=\{u32=(\d+)', arguments[1])
+        return [(_signed(int(data)), _number(bits)) for bits, data in pairs]
+    return [(int(fd), _number(bits)) for fd, bits in re.findall(r'\{fd=(-?\d+), revents=(\w+)\}', result_text)]
+
+
+def _signed(number):
+    """32 bits as the trace tells them."""
+    return number - (1 << 32) if number >= 1 << 31 else number
 
 
 def _detail(call, arguments):
@@ -177,7 +199,8 @@ class ThreadLog:
         self._frames = []
         self._broken = False  # the stack could not be followed to its end
         self._interrupted = []  # per signal delivered and not returned from: the call it interrupted, or None
-        self._restarting = None
+        self._restarts = False  # the kernel calls again what _failing holds, unless a handler keeps it from that
+        self._failing = None    # a call that fails with EINTR if the handler of the signal that follows returns
 
     def read(self, lines):
         for line in lines:
@@ -193,11 +216,12 @@ class ThreadLog:
                 continue  # the stack of exit_group follows behind it
             self._finish()
             if line.startswith('--- SIG'):
-                self._interrupted.append(self._restarting)
-                self._restarting = None
+                self._interrupted.append(self._failing)
+                self._failing = None
             elif not line.startswith(('---', ' ')):
                 self._begin(line)
         self._finish()
+        self._failed()
         return self.calls
 
     def _begin(self, line):
@@ -224,14 +248,24 @@ class ThreadLog:
             return
         call = CANONICAL.get(name, name)
         arguments = _arguments(text)
-        self._restarting = None
+        self._failed()
         result = _result(result_text)
         if result is None and call != 'exit':
-            if 'ERESTART' in result_text:
-                self._restarting = self._make(name, call, arguments, strings, 'EINTR', result_text, text, frames)
-            return
-        self.calls.append(self._make(name, call, arguments, strings, 0 if call == 'exit' else result, result_text, text,
-                                     frames))
+            if 'ERESTART' not in result_text:
+                return
+            result = 'EINTR'
+        made = self._make(name, call, arguments, strings, 0 if call == 'exit' else result, result_text, text, frames)
+        if result == 'EINTR':
+            self._failing = made
+            self._restarts = 'ERESTART' in result_text
+        else:
+            self.calls.append(made)
+
+    def _failed(self):
+        """No signal follows a call that failed with EINTR: it did, unless the kernel is to call again."""
+        if self._failing is not None and not self._restarts:
+            self.calls.append(self._failing)
+        self._failing = None
 
     def _make(self, name, call, arguments, strings, result, result_text, text, frames):
         origin, depth, entry = origin_of(frames, name, self._libc_names)
@@ -241,9 +275,11 @@ class ThreadLog:
         if fd is not None and fd > 0x7fffffff:
             fd = None  # a negative int that the kernel was given as unsigned
         payload = _payload(call, arguments, strings, result) if call in MOVES else None
-        # The hook of recv promises a recvfrom; what libc does inside getaddrinfo, below that one's hook, nobody promised.
-        above = [symbol.split('+')[0] for path, symbol, _ in frames[depth:] if _kind(path) == 'shim']
-        expected = origin == HOOK and (depth <= 1 or any(self._hooks.get(symbol) == call for symbol in (*entry, *above)))
+        if call in WAITS:
+            payload = ready_text(_ready(call, arguments, result_text, result))
+        # The hook of recv promises a recvfrom; what libc does inside getaddrinfo, below that hook, nobody promised.
+        hooks = [symbol.split('+')[0] for path, symbol, _ in frames[depth:] if _kind(path) == 'shim']
+        expected = origin == HOOK and (depth <= 1 or any(self._hooks.get(name) == call for name in (*entry, *hooks)))
         return Call(self._tid, call, fd, _detail(call, arguments), result, payload, origin, entry, expected,
                     _words(name, text, strings, result_text, frames))
 

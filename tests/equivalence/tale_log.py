@@ -4,7 +4,7 @@
 import base64
 import json
 
-from calls import API_ONLY, CANONICAL, MOVES, Call, descriptor
+from calls import API_ONLY, CANONICAL, MOVES, WAITS, Call, descriptor, ready_text
 
 
 def _payload(event):
@@ -44,18 +44,27 @@ def call_of(event):
         result = 0
     fd = _fd(event)
     words = {key: value for key, value in event.items() if key not in ('type', 'text', 'b64', 't_ns', 'tid', 'process')}
-    return Call(tid, call, descriptor(call, fd), _detail(call, event, fd), result,
-                _payload(event) if call in MOVES else None, line=json.dumps(words, ensure_ascii=False)[:240])
+    payload = _payload(event) if call in MOVES else None
+    if call in WAITS:
+        payload = ready_text((each['fd'], each['revents']) for each in event.get('polled', ()) if each['revents'])
+    return Call(tid, call, descriptor(call, fd), _detail(call, event, fd), result, payload,
+                line=json.dumps(words, ensure_ascii=False)[:240])
 
 
 def read(lines):
-    """lines: of `show --json`. Returns tid → calls in their order, and the object that describes the trace.
+    """lines: of `show --json`.
+
+    Returns tid → calls in their order; tid → (call, descriptor) of those that had not returned when the trace ended;
+    and the object that describes the trace.
 
     "executing" is written before an exec and is all there is of one that succeeds; a failed one follows as execve.
     """
-    threads, executing, trace = {}, {}, None
+    threads, in_calls, executing, trace = {}, {}, {}, None
     for line in lines:
         event = json.loads(line)
+        if event['type'] == 'in_call':
+            call = CANONICAL.get(event['call'], event['call'])
+            in_calls[event['tid']] = (call, descriptor(call, event.get('fd')))
         if event['type'] != 'event':
             trace = trace or event
             continue
@@ -72,4 +81,4 @@ def read(lines):
             threads.setdefault(call.tid, []).append(call)
     for call in executing.values():
         threads.setdefault(call.tid, []).append(call)
-    return threads, trace
+    return threads, in_calls, trace
