@@ -18,12 +18,25 @@ CANONICAL = {
     'inotify_init1': 'inotify_init', 'accept4': 'accept', 'pread': 'pread64', 'pwrite': 'pwrite64',
     'clone': 'fork', 'clone3': 'fork', 'vfork': 'fork', 'posix_spawn': 'fork',
     'execveat': 'execve', 'exit_group': 'exit', '_exit': 'exit', 'newfstatat': 'fstatat', 'sendfile64': 'sendfile',
+    # Functions of libc that do more, by the one system call among theirs that makes or ends the descriptor.
+    'mkstemp': 'openat', 'shm_open': 'openat', 'posix_openpt': 'openat', 'opendir': 'openat', 'fopen': 'openat',
+    'tmpfile': 'openat', 'fclose': 'close', 'closedir': 'close', 'pclose': 'close', 'mq_close': 'close',
+    'eventfd_read': 'read', 'eventfd_write': 'write',
 }
 
-# Calls of the trace that are no system call: questions to libc, and the recorder's own notes.
+# What these return is not what the system call does: a command's status; nothing, where the kernel says how many bytes.
+OTHER_RESULTS = {'pclose': 0, 'eventfd_read': 8, 'eventfd_write': 8}
+
+# Calls of the trace that are no system call: the recorder's own notes, questions to libc, and functions of libc that
+# make several of their own, which count as inside libc.
 API_ONLY = {
-    'attached', 'found', 'socket_summary', 'getaddrinfo', 'getnameinfo', 'gethostbyname', 'gethostbyaddr', 'unknown',
+    'attached', 'found', 'socket_summary', 'unknown', 'getaddrinfo', 'getnameinfo', 'gethostbyname', 'gethostbyaddr',
+    'fdopen', 'fdopendir', 'freopen', 'popen', 'system', 'daemon', 'openpty', 'forkpty', 'login_tty', 'isfdtype',
+    'sockatmark', 'getsourcefilter', 'setsourcefilter',
 }
+
+# System calls by syscall(2) that have no function in libc, by number: what the trace calls `syscall`.
+BY_NUMBER = {323: 'userfaultfd', 425: 'io_uring_setup', 437: 'openat'}
 
 # Calls that make descriptors or work on none: their first argument, or the descriptor the trace names, is not compared.
 WITHOUT_FD = {
@@ -31,6 +44,9 @@ WITHOUT_FD = {
     'inotify_init', 'fanotify_init', 'userfaultfd', 'pidfd_open', 'poll', 'ppoll', 'select', 'fork', 'execve', 'exit',
     'open_tree', 'fsopen', 'fspick', 'open_by_handle_at', 'mq_open', 'io_uring_setup',
 }
+
+# Where the descriptor that is compared is not the first argument: where the bytes go.
+FD_ARGUMENT = {'splice': 2, 'tee': 1, 'copy_file_range': 2}
 
 # Calls that move payload. Where libc and the kernel have a flags argument in common: its place.
 MOVES = {
@@ -42,6 +58,10 @@ MOVES = {
 # Calls that wait; what they found ready is compared in the place of payload.
 WAITS = {'poll', 'ppoll', 'select', 'epoll_wait'}
 POLLIN, POLLPRI, POLLOUT = 1, 2, 4  # poll(2); also what the trace calls select's three sets
+
+# Calls whose address is compared in the place of payload, where one was given or got.
+ADDRESSES = {'connect', 'bind', 'accept', 'getsockname', 'getpeername'}
+CONNECTING = ('EINPROGRESS', 'ECONNREFUSED')  # errors of connect with which the address is recorded like with success
 
 # Where a call came from, by the frames of its stack (strace -k).
 HOOK = 'hook'          # the program called libc by an exported name, and the shim's hook made the call

@@ -133,8 +133,8 @@ class StraceLogTest(unittest.TestCase):
 
     def test_vectors_and_batches(self):
         vector, batch = self.read(
-            r'writev(3, [{iov_base="\x61\x62", iov_len=2}, {iov_base=NULL, iov_len=0}, {iov_base="\x63", iov_len=1}], 3) '
-            '= 3\n' r'sendmmsg(4, [{msg_hdr={msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="\x61", iov_len=1}], '
+            r'writev(3, [{iov_base="\x61\x62", iov_len=2}, {iov_base=NULL, iov_len=0}, '
+            r'{iov_base="\x63", iov_len=1}], 3) = 3' '\n' r'sendmmsg(4, [{msg_hdr={msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="\x61", iov_len=1}], '
             r'msg_iovlen=1, msg_controllen=0, msg_flags=0}, msg_len=1}, '
             r'{msg_hdr={msg_iov=[{iov_base="\x62\x63", iov_len=2}], msg_iovlen=1}, msg_len=2}], 2, 0) = 2')
         self.assertEqual((vector.payload, batch.payload), (b'abc', b'abc'))
@@ -165,6 +165,21 @@ class StraceLogTest(unittest.TestCase):
                           'epoll_wait(4, [{events=0x2001, data={u32=4294967295, u64=4294967295}}], 9, -1) = 1\n'
                           'poll([{fd=5, events=0x1}], 1, 1) = 0 (Timeout)\n')
         self.assertEqual([call.payload for call in calls], [b'6:14', b'6:5', b'-1:2001', b''])
+
+    def test_addresses(self):
+        loopback6 = r'\x00' * 15 + r'\x01'
+        calls = self.read(r'connect(3, {sa_family=0x2, sin_port="\x1f\x90", sin_addr="\x7f\x00\x00\x01"}, 16) '
+                          '= -1 EINPROGRESS (Operation now in progress)\n' r'accept4(4, {sa_family=0xa, sin6_port="\x00\x50", sin6_flowinfo="\x00\x00\x00\x00", '
+                          f'sin6_addr="{loopback6}", sin6_scope_id=0}}, [128 => 28], 0x800) = 5\n'
+                          r'bind(3, {sa_family=0x1, sun_path=@"\x64\x6f\x6f\x72"}, 7) = 0' '\n'
+                          'getsockname(3, {sa_family=0x1}, [128 => 2]) = 0\n'
+                          'bind(3, {sa_family=0x10, nl_pid=0, nl_groups=00000000}, 12) = 0\n')
+        self.assertEqual([call.payload for call in calls], [b'127.0.0.1 8080', b'::1 80', b'@door', b'', None])
+        recorded = ['{"type":"event","pid":7,"tid":7,"call":"connect","fd":"7/3","ret":-1,"err":"EINPROGRESS",'
+                    '"address":{"ip":"127.0.0.1","port":8080}}',
+                    '{"type":"event","pid":7,"tid":7,"call":"bind","fd":"7/3","ret":0,"address":{"abstract":"door"}}']
+        told = tale_log.read(recorded)[0][7]
+        self.assertEqual([call.payload for call in told], [b'127.0.0.1 8080', b'@door'])
 
     def test_netlink_is_not_shown_as_bytes(self):
         call, = self.read(r'sendto(3, [{nlmsg_len=20, nlmsg_type=0x12}, "\x01"], 20, 0, NULL, 0) = 20' '\n')
@@ -270,7 +285,8 @@ class ScenariosTest(unittest.TestCase):
     def test_the_scenarios_and_the_explanations_can_be_read(self):
         self.assertGreater(len(scenarios.read()), 20)
         here = pathlib.Path(__file__).resolve().parent
-        found = Explanations.of_files(here / 'explanations.toml', here.parents[1] / 'preload' / 'abi' / 'not_hooked.def')
+        not_hooked = here.parents[1] / 'preload' / 'abi' / 'not_hooked.def'
+        found = Explanations.of_files(here / 'explanations.toml', not_hooked)
         self.assertGreater(len(found.rules), 2)
 
     def test_two_scenarios_of_one_name_are_refused(self):

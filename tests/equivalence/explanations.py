@@ -2,8 +2,8 @@
 """What may differ, and why: explanations.toml, and the project's own list of names that are not hooked.
 
 A rule is a table `[[rule]]` with a `reason` and patterns that must all match (whole words, Python's regular
-expressions): kind (missing, extra, payload), program (the scenario), call, result, origin, entry (a name of libc's function that was
-called first), words (anywhere in the line that is printed of the call).
+expressions): kind (missing, extra, payload), program (the scenario), call, result, origin, entry (a name of libc's
+function that was called first), words (anywhere in the line that is printed of the call).
 """
 
 import re

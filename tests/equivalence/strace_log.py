@@ -6,12 +6,13 @@ needs no more than this parser. A call that a signal interrupted is told of by s
 program saw EINTR, or saw nothing because the kernel called again, shows in what the handler's rt_sigreturn restored.
 """
 
+import ipaddress
 import pathlib
 import re
 import subprocess
 
-from calls import (CANONICAL, DIRECT, EXPORTED, HOOK, INSIDE, MOVES, POLLIN, POLLOUT, POLLPRI, SHIM, UNKNOWN, WAITS,
-                   Call, descriptor, ready_text)
+from calls import (ADDRESSES, CANONICAL, CONNECTING, DIRECT, EXPORTED, FD_ARGUMENT, HOOK, INSIDE, MOVES, POLLIN,
+                   POLLOUT, POLLPRI, SHIM, UNKNOWN, WAITS, Call, descriptor, ready_text)
 
 # The system calls compared: whatever makes, names, moves, waits on, uses or ends a descriptor, or a process.
 SYSCALLS = '''
@@ -164,6 +165,23 @@ def _ready(call, arguments, result_text, result):
     return [(int(fd), _number(bits)) for fd, bits in re.findall(r'\{fd=(-?\d+), revents=(\w+)\}', result_text)]
 
 
+def _address(argument, strings, result):
+    """A socket address as tale_log tells it: "127.0.0.1 80", a path, "@name"; b'' for a UNIX socket without a name.
+
+    None for a family that is not compared, or where strace shows no address.
+    """
+    if not isinstance(result, int) and result not in CONNECTING:
+        return None
+    internet = re.match(r'\{sa_family=0x[2a], sin6?_port="(\d+)", .*?sin6?_addr="(\d+)"', argument)
+    if internet:
+        port, address = (strings[int(number)] for number in internet.groups())
+        return f'{ipaddress.ip_address(address)} {int.from_bytes(port, "big")}'.encode()
+    path = re.match(r'\{sa_family=0x1, sun_path=(@?)"(\d+)"\}', argument)
+    if path:
+        return path.group(1).encode() + strings[int(path.group(2))]
+    return b'' if argument == '{sa_family=0x1}' else None
+
+
 def _signed(number):
     """32 bits as the trace tells them."""
     return number - (1 << 32) if number >= 1 << 31 else number
@@ -172,7 +190,7 @@ def _signed(number):
 def _detail(call, arguments):
     if call == 'fcntl':
         return (_number(arguments[1]),)
-    if call in ('dup2', 'dup3'):
+    if call in ('dup2', 'dup3', 'ioctl'):
         return (_number(arguments[1]),)
     if call == 'epoll_ctl':
         return (_number(arguments[1]), _number(arguments[2]))
@@ -271,10 +289,12 @@ class ThreadLog:
         origin, depth, entry = origin_of(frames, name, self._libc_names)
         if self._broken and depth == len(frames):
             origin, entry = UNKNOWN, ()  # who called libc is not known
-        fd = descriptor(call, _number(arguments[0]))
+        fd = descriptor(call, _number(arguments[FD_ARGUMENT.get(call, 0)]))
         if fd is not None and fd > 0x7fffffff:
             fd = None  # a negative int that the kernel was given as unsigned
         payload = _payload(call, arguments, strings, result) if call in MOVES else None
+        if call in ADDRESSES:
+            payload = _address(arguments[1], strings, result)
         if call in WAITS:
             payload = ready_text(_ready(call, arguments, result_text, result))
         # The hook of recv promises a recvfrom; what libc does inside getaddrinfo, below that hook, nobody promised.

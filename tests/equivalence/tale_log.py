@@ -2,15 +2,29 @@
 """Reads what `socktale show --json` tells, as calls that can be compared with strace's."""
 
 import base64
+import ipaddress
 import json
 
-from calls import API_ONLY, CANONICAL, MOVES, WAITS, Call, descriptor, ready_text
+from calls import (ADDRESSES, API_ONLY, BY_NUMBER, CANONICAL, MOVES, OTHER_RESULTS, WAITS, Call, descriptor,
+                   ready_text)
 
 
 def _payload(event):
     if 'text' in event:
         return event['text'].encode()
     return base64.b64decode(event['b64']) if 'b64' in event else b''
+
+
+def _address(address):
+    """As strace_log's."""
+    if 'ip' in address:
+        return f'{ipaddress.ip_address(address["ip"])} {address["port"]}'.encode()
+    for kind, sign in (('path', b''), ('abstract', b'@')):
+        if kind in address:
+            return sign + address[kind].encode()
+        if kind + '_b64' in address:
+            return sign + base64.b64decode(address[kind + '_b64'])
+    return b''
 
 
 def _fd(event):
@@ -23,6 +37,8 @@ def _detail(call, event, fd):
         return (event.get('flags', 0),)
     if call in ('dup2', 'dup3'):
         return (event.get('new_fd', 0),)
+    if call == 'ioctl':
+        return (event.get('option', 0),)
     if call == 'epoll_ctl':
         return (event.get('flags', 0), event.get('new_fd', 0))
     if call in ('socketpair', 'pipe2'):
@@ -35,6 +51,8 @@ def _detail(call, event, fd):
 def call_of(event):
     """One object of `show --json` as a Call."""
     name = event['call'].replace(' ', '_')
+    if name == 'syscall':
+        name = BY_NUMBER.get(event.get('option'), name)
     call = CANONICAL.get(name, name)
     tid = event['made_pid'] if 'vfork_child' in event.get('notes', ()) else event['tid']
     result = event.get('err', event['ret'])
@@ -42,9 +60,13 @@ def call_of(event):
         result = event.get('made_pid', 0)
     if call == 'exit':
         result = 0
+    if name in OTHER_RESULTS and 'err' not in event:
+        result = OTHER_RESULTS[name]
     fd = _fd(event)
     words = {key: value for key, value in event.items() if key not in ('type', 'text', 'b64', 't_ns', 'tid', 'process')}
     payload = _payload(event) if call in MOVES else None
+    if call in ADDRESSES:
+        payload = _address(next((event[key] for key in ('address', 'peer', 'local') if key in event), {}))
     if call in WAITS:
         payload = ready_text((each['fd'], each['revents']) for each in event.get('polled', ()) if each['revents'])
     return Call(tid, call, descriptor(call, fd), _detail(call, event, fd), result, payload,
