@@ -134,7 +134,8 @@ class StraceLogTest(unittest.TestCase):
     def test_vectors_and_batches(self):
         vector, batch = self.read(
             r'writev(3, [{iov_base="\x61\x62", iov_len=2}, {iov_base=NULL, iov_len=0}, '
-            r'{iov_base="\x63", iov_len=1}], 3) = 3' '\n' r'sendmmsg(4, [{msg_hdr={msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="\x61", iov_len=1}], '
+            r'{iov_base="\x63", iov_len=1}], 3) = 3' '\n'
+            r'sendmmsg(4, [{msg_hdr={msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base="\x61", iov_len=1}], '
             r'msg_iovlen=1, msg_controllen=0, msg_flags=0}, msg_len=1}, '
             r'{msg_hdr={msg_iov=[{iov_base="\x62\x63", iov_len=2}], msg_iovlen=1}, msg_len=2}], 2, 0) = 2')
         self.assertEqual((vector.payload, batch.payload), (b'abc', b'abc'))
@@ -169,7 +170,8 @@ class StraceLogTest(unittest.TestCase):
     def test_addresses(self):
         loopback6 = r'\x00' * 15 + r'\x01'
         calls = self.read(r'connect(3, {sa_family=0x2, sin_port="\x1f\x90", sin_addr="\x7f\x00\x00\x01"}, 16) '
-                          '= -1 EINPROGRESS (Operation now in progress)\n' r'accept4(4, {sa_family=0xa, sin6_port="\x00\x50", sin6_flowinfo="\x00\x00\x00\x00", '
+                          '= -1 EINPROGRESS (Operation now in progress)\n'
+                          r'accept4(4, {sa_family=0xa, sin6_port="\x00\x50", sin6_flowinfo="\x00\x00\x00\x00", '
                           f'sin6_addr="{loopback6}", sin6_scope_id=0}}, [128 => 28], 0x800) = 5\n'
                           r'bind(3, {sa_family=0x1, sun_path=@"\x64\x6f\x6f\x72"}, 7) = 0' '\n'
                           'getsockname(3, {sa_family=0x1}, [128 => 2]) = 0\n'

@@ -24,7 +24,7 @@ import tempfile
 import tomllib
 
 import matcher
-from double_run import DoubleRun, missing_programs
+from double_run import DoubleRun, Failed, missing_programs
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -122,6 +122,10 @@ def run(scenario, build, frames=None, keep=False, record=RECORD_ALL):
                           server.get('status', (0, 143, -15)))
             recorded, in_calls, trace = both.stop_recorder()
             comparison = matcher.compare(both.read_strace(), recorded, in_calls)
+        if comparison.calls == 0:
+            raise Failed('strace saw no call at all')
+        if trace['dropped'] != 0:
+            raise Failed(f'{trace["dropped"]} events were dropped, though the recorder was to wait')
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
