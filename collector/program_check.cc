@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/paths.h"
 #include "base/unique_fd.h"
 #include "collector/elf_file.h"
 
@@ -25,8 +26,6 @@ namespace socktale {
 namespace {
 
 constexpr int kMaxInterpreters = 5;  // as many as the kernel follows
-
-std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::vector<std::string> PathDirectories(const std::string& path_variable) {
   std::vector<std::string> directories;
@@ -198,6 +197,11 @@ const char* ProgramCheck::missing_kind() const {
 }
 
 ProgramCheck CheckProgramFile(const std::string& path, const std::string& shown) { return CheckAt(path, shown, 0); }
+
+std::string SearchPath() {
+  const char* path = getenv("PATH");
+  return path != nullptr ? path : "/bin:/usr/bin";
+}
 
 ProgramCheck CheckProgram(const std::string& command, const std::string& path_variable) {
   if (absl::StrContains(command, '/')) return CheckAt(command, command, 0);

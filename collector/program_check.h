@@ -40,6 +40,9 @@ struct ProgramCheck {
   const char* missing_kind() const;
 };
 
+// The value of PATH; without one, what execvp then looks through.
+std::string SearchPath();
+
 // Finds `command` as execvp does (a name with a slash is a path, others are looked for in path_variable, the value of
 // PATH) and looks at what it finds.
 ProgramCheck CheckProgram(const std::string& command, const std::string& path_variable);
