@@ -7,6 +7,9 @@
 #include <iterator>
 
 #include "absl/strings/match.h"
+#include "proto/trace.pb.h"
+#include "proto/trace_file_format.h"
+#include "proto/wire_scanner.h"
 
 namespace socktale {
 namespace {
@@ -56,6 +59,27 @@ std::string LooksLike(absl::string_view first_bytes) {
   }
   if (std::all_of(first_bytes.begin(), first_bytes.end(), IsText)) return "text";
   return "nothing known";
+}
+
+bool BeginsATrace(absl::string_view first_bytes) {
+  constexpr uint32_t kFirstField = Tag(1, WireType::kBytes);  // File.block, and in it Block.header
+  WireScanner file(first_bytes);
+  uint32_t tag = 0;
+  if (!file.Next(tag) || tag != kFirstField) return false;
+  file.Varint();  // the block's length: it need not be here as a whole
+  if (!file.Next(tag) || tag != kFirstField) return false;
+  WireScanner header(file.Bytes());
+  bool marked = false;
+  while (header.Next(tag)) {
+    if (tag == Tag(1, WireType::kBytes)) {
+      marked = header.Bytes().size() == kMarkerBytes;
+    } else if (tag == Tag(2, WireType::kVarint)) {
+      return marked && header.Varint32() == BLOCK_KIND_HEADER;
+    } else {
+      header.Skip(tag);
+    }
+  }
+  return false;
 }
 
 }  // namespace socktale

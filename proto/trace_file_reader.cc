@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/file_io.h"
@@ -172,8 +173,9 @@ absl::Status TraceFileReader::ReadHeader() {
     NoteDamage(0, parsed);
   }
   if (header_.format() <= kTraceFormat) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat(path_, " was written by socktale ", header_.version(), " in format ",
-                                               header_.format(), "; this one reads formats up to ", kTraceFormat));
+  return absl::UnimplementedError(absl::StrCat(path_, " was written by socktale ", absl::CHexEscape(header_.version()),
+                                               " in format ", header_.format(), "; this one reads formats up to ",
+                                               kTraceFormat));
 }
 
 absl::StatusOr<absl::string_view> TraceFileReader::ReadBlock(size_t position) {

@@ -15,6 +15,7 @@
 #include "proto/trace_file_writer.h"
 #include "tests/model/scratch.h"
 #include "tests/support/trace_builder.h"
+#include "viewer/names/ids.h"
 
 namespace socktale {
 namespace {
@@ -333,16 +334,6 @@ TEST(TraceTest, AVforkChildsEventsAreItsOwn) {
                     return true;
                   })
                   .ok());
-}
-
-TEST(ProcessLabelTest, ASecondUseOfAPidIsMarked) {
-  Process process;
-  process.set_name("api");
-  process.set_pid(512);
-  process.set_pid_use(1);
-  EXPECT_EQ(ProcessLabel(process), "api[512]");
-  process.set_pid_use(2);
-  EXPECT_EQ(ProcessLabel(process), "api[512#2]");
 }
 
 }  // namespace

@@ -66,6 +66,9 @@ TEST(FormatAddressTest, WritesAddressesAsSsDoes) {
 TEST(FormatAddressTest, ShowsEveryByteOfAnAbstractNameAndNothingThatATerminalWouldObey) {
   EXPECT_EQ(*FormatAddress(Unix(std::string("\0a\0z", 4))), "@a\\x00z");
   EXPECT_EQ(*FormatAddress(Unix("/tmp/\x1b[2J")), "/tmp/\\x1b[2J");
+  EXPECT_EQ(*FormatAddress(Unix("/tmp/\xc2\x9b"
+                                "2J\xe9")),
+            "/tmp/\\xc2\\x9b2J\\xe9");  // C1's ESC [, and Latin-1
   EXPECT_EQ(*FormatAddress(Unix("/tmp/\xc3\xa4")), "/tmp/\xc3\xa4");
 }
 

@@ -130,6 +130,11 @@ TEST(OptionValueTest, SpeaksTheOptionsLanguage) {
   EXPECT_EQ(OptionValue(IPPROTO_TCP, TCP_CONGESTION, std::string("cubic\0\0\0", 8)), "\"cubic\"");
   EXPECT_EQ(OptionValue(IPPROTO_IP, 4, "\xab\xcd\xef"), "0xabcdef");
   EXPECT_EQ(OptionValue(IPPROTO_IP, IP_TTL, std::string(1, '\x40')), "64");
+  EXPECT_EQ(OptionValue(IPPROTO_IP, IP_MULTICAST_TTL, std::string(1, '\xff')), "255");
+  // struct ip_mreq: 224.0.0.1 on 10.0.0.7.
+  EXPECT_EQ(OptionValue(IPPROTO_IP, IP_ADD_MEMBERSHIP, std::string("\xe0\0\0\1\x0a\0\0\7", 8)), "0xe00000010a000007");
+  EXPECT_EQ(OptionValue(SOL_SOCKET, SO_COOKIE, Bytes(uint64_t{0x1001})), "0x1001");
+  EXPECT_EQ(OptionValue(SOL_SOCKET, SO_BINDTODEVICE, "e\xc2\x9bth"), "\"e\\xc2\\x9bth\"");
   EXPECT_EQ(OptionValue(SOL_SOCKET, SO_LINGER, "ab"), "0x6162");
   EXPECT_EQ(OptionValue(SOL_SOCKET, SO_REUSEADDR, ""), "");
 }

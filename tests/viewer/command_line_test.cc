@@ -4,7 +4,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -14,6 +13,7 @@
 #include <string>
 
 #include "tests/viewer/mockups.h"
+#include "tests/viewer/program_test.h"
 #include "viewer/cli/json.h"
 
 namespace socktale::testing {
@@ -23,38 +23,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-struct Outcome {
-  int status = -1;  // exit status; 128 + signal, as a shell tells it
-  std::string out;
-  std::string err;
-};
-
-class CommandLineTest : public TraceTest {
- protected:
-  CommandLineTest() {
-    TraceBuilder builder;
-    AddEverything(builder);
-    Open(builder, "make-1");
-  }
-
-  // Runs a shell command in which $S is the program and $T the trace.
-  Outcome Run(const std::string& command) {
-    const std::string out = directory_ + "/out", err = directory_ + "/err";
-    const std::string line = "cd '" + directory_ + "' && S='" + SOCKTALE_PROGRAM +
-                             "' T=make-1.tale && export XDG_STATE_HOME='" + directory_ + "' XDG_RUNTIME_DIR='" +
-                             directory_ + "' LC_ALL=C.UTF-8 && unset NO_COLOR FORCE_COLOR && { " + command + "; } >'" +
-                             out + "' 2>'" + err + "' </dev/null";
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), Read(out), Read(err)};
-  }
-
-  static std::string Read(const std::string& path) {
-    std::ifstream file(path);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-  }
-};
+class CommandLineTest : public ProgramTest {};
 
 TEST_F(CommandLineTest, AloneItSaysWhatItIsOnOneScreen) {
   const Outcome outcome = Run("$S");
@@ -116,6 +85,46 @@ TEST_F(CommandLineTest, TheManualAndTheProgramKnowTheSameOptions) {
   }
 }
 
+// The text of a manual's source.
+std::string TextOfManual(const std::string& command) {
+  std::ifstream file(std::string(SOCKTALE_MANUALS) + "/socktale-" + command + ".adoc");
+  EXPECT_TRUE(file.good()) << command;
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST_F(CommandLineTest, TheManualNamesEveryKeyOfJson) {
+  Run("mkdir socktale && cp $T socktale");  // where `ls` looks
+  // Objects of these types are told by the page of another command.
+  const std::pair<const char*, std::set<std::string>> pages[] = {
+      {"conns", {"trace"}}, {"follow 1 2 3 17", {"trace", "conn"}}, {"fds", {"trace"}}, {"info", {}}, {"ls", {}},
+      {"doctor", {}}};
+  for (const auto& [words, elsewhere] : pages) {
+    const std::string command = std::string(words).substr(0, std::string(words).find(' '));
+    const std::string manual = TextOfManual(command);
+    const bool opens = command != "ls" && command != "doctor";
+    std::istringstream lines(Run(std::string("$S ") + words + " --json" + (opens ? " -t $T" : "")).out);
+    std::set<std::string> keys;
+    for (std::string line; std::getline(lines, line);) {
+      const Json object = Json::parse(line);
+      if (elsewhere.contains(object["type"])) continue;
+      for (const auto& [key, value] : object.items()) {
+        keys.insert(key);
+        for (const auto& [inner, unused] : value.items()) {
+          if (key == "client" || key == "server") keys.insert(inner);
+        }
+        for (const Json& image : key == "images" ? value : Json::array()) {
+          for (const auto& [inner, unused] : image.items()) keys.insert(inner);
+        }
+      }
+    }
+    EXPECT_GT(keys.size(), 2u) << command;
+    keys.erase("type");
+    for (const std::string& key : keys) EXPECT_THAT(manual, HasSubstr("`" + key + "`")) << command;
+  }
+}
+
 TEST_F(CommandLineTest, AMistypedOptionGetsOneSuggestionAndNothingIsDone) {
   Outcome outcome = Run("$S conns --jsno");
   EXPECT_EQ(outcome.status, 2);
@@ -130,6 +139,103 @@ TEST_F(CommandLineTest, AMistypedOptionGetsOneSuggestionAndNothingIsDone) {
   EXPECT_EQ(Run("$S follow").status, 2);
   EXPECT_EQ(Run("$S follow 1 -t $T --pauses 10").status, 2);
   EXPECT_EQ(Run("$S conns $T -n x").status, 2);
+}
+
+TEST_F(CommandLineTest, ANumberIsFromZeroOn) {
+  for (const char* words : {"show $T -n -5", "conns $T -n -5", "show $T -s -1", "follow 1 -t $T --lines -3", "ls -n -1",
+                            "fds -t $T -n 1.5", "conns $T -n ''"}) {
+    const Outcome outcome = Run(std::string("$S ") + words);
+    EXPECT_EQ(outcome.status, 2) << words;
+    EXPECT_THAT(outcome.out, IsEmpty()) << words;
+    EXPECT_THAT(outcome.err, HasSubstr("a number from 0 on is needed")) << words;
+  }
+  EXPECT_THAT(Run("$S conns $T -n -5").err, StartsWith("socktale conns: --limit '-5' is no number"));
+  EXPECT_EQ(Run("$S show $T -s 0 -n 0").status, 0);
+}
+
+TEST_F(CommandLineTest, OptionsThatDoNotGoTogetherAreRefusedAndNotIgnored) {
+  for (const char* option :
+       {"-o x.tale", "-l", "--payload none", "--io all", "--on-full drop", "--arena 1m", "--keep fail", "--strict"}) {
+    const Outcome outcome = Run(std::string("$S run --into none ") + option + " true");
+    EXPECT_EQ(outcome.status, 2) << option;
+    EXPECT_THAT(outcome.err, HasSubstr(" does not go with --into: ")) << option;
+  }
+  EXPECT_THAT(Run("$S run --keep fail --into none true").err,
+              StartsWith("socktale run: --keep does not go with --into: "));
+  EXPECT_THAT(Run("$S conns $T -t $T").err, HasSubstr("the trace is named twice"));
+  for (const char* form : {"text", "hex", "json", "raw"}) {
+    const Outcome outcome = Run(std::string("$S follow 1 -t $T --json --as ") + form);
+    EXPECT_EQ(outcome.status, 2) << form;
+    EXPECT_THAT(outcome.out, IsEmpty()) << form;
+  }
+}
+
+TEST_F(CommandLineTest, WrongUsageOfRunHasOneStatusAndNamesTheOption) {
+  EXPECT_EQ(Run("$S run").status, 2);
+  Outcome outcome = Run("$S run --payload abc true");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--payload 'abc' is no size"));
+  EXPECT_THAT(outcome.err, HasSubstr("none or full"));
+  outcome = Run("$S run --arena abc true");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--arena 'abc' is no size"));
+  EXPECT_EQ(Run("$S run --io sprockets true").status, 2);
+  EXPECT_EQ(Run("$S run --on-full sleep true").status, 2);
+  EXPECT_EQ(Run("$S run -o 'x%z' true").status, 2);
+}
+
+TEST_F(CommandLineTest, ARangeThatHoldsNothingIsSaid) {
+  for (const char* words : {"show $T", "follow 1 -t $T", "follow 1 -t $T --as raw", "show $T --json"}) {
+    const Outcome outcome = Run(std::string("$S ") + words + " --from 1000");
+    EXPECT_EQ(outcome.status, 0) << words;
+    EXPECT_THAT(outcome.err, ::testing::ContainsRegex("0 of [0-9]+ (events|steps) in that time\n")) << words;
+  }
+  EXPECT_THAT(Run("$S conns $T --from 1000 --json").err, HasSubstr("0 of 17 connections in that time"));
+  EXPECT_THAT(Run("$S show $T --from 1000 -q").err, IsEmpty());
+  EXPECT_THAT(Run("$S show $T --from 0.001").err, IsEmpty());
+  for (const char* words : {"show $T", "follow 1 -t $T", "conns $T"}) {
+    const Outcome outcome = Run(std::string("$S ") + words + " --from 5 --to 2");
+    EXPECT_EQ(outcome.status, 2) << words;
+    EXPECT_THAT(outcome.err, HasSubstr("--from is later than --to")) << words;
+  }
+}
+
+TEST_F(CommandLineTest, HelpThatCannotBeWrittenIsTrouble) {
+  for (const char* words : {"", "-h", "conns -h", "help", "help conns", "version"}) {
+    const Outcome outcome = Run(std::string("PATH=/nowhere $S ") + words + " >/dev/full");
+    EXPECT_EQ(outcome.status, 2) << words;
+    EXPECT_THAT(outcome.err, HasSubstr("cannot write standard output")) << words;
+  }
+}
+
+TEST_F(CommandLineTest, HelpOfAnUnknownCommandDoesNotProposeToRunIt) {
+  EXPECT_EQ(Run("$S help frob").err, "socktale: there is no command 'frob'; socktale help lists them\n");
+  EXPECT_EQ(Run("$S help cons").err, "socktale: there is no command 'cons'. Did you mean conns?\n");
+  EXPECT_EQ(Run("$S help frob").status, 2);
+}
+
+TEST_F(CommandLineTest, WordsAboutTheTraceGoToStandardError) {
+  Run("head -c $(($(wc -c < $T) - 3)) $T > cut.tale");
+  for (const char* words : {"conns", "follow 1", "show", "fds"}) {
+    const std::string command = std::string("$S ") + words + " -t cut.tale";
+    const Outcome outcome = Run(command);
+    EXPECT_EQ(outcome.status, 0) << words;
+    EXPECT_THAT(outcome.out, ::testing::Not(HasSubstr("was cut off"))) << words;
+    EXPECT_THAT(outcome.err, HasSubstr("cut.tale was cut off")) << words;
+    EXPECT_THAT(Run(command + " -q").err, IsEmpty()) << words;
+  }
+}
+
+TEST_F(CommandLineTest, ProposedCommandsLookAtTheSameTrace) {
+  const auto last_line = [this](const std::string& words) {
+    const std::string out =
+        Run("script -qec \"stty cols 200 rows 100; $S " + words + "\" /dev/null | tr -d '\\r' | tail -n 1").out;
+    return out;
+  };
+  EXPECT_THAT(last_line("conns $T --color never"),
+              HasSubstr("next: follow 17 -t make-1.tale · follow 2 -t make-1.tale · fds 512 -t make-1.tale"));
+  EXPECT_THAT(last_line("follow 1 -t $T --color never"), HasSubstr("next: follow 1 -t make-1.tale --as text · "));
+  EXPECT_THAT(Run("$S fds nobody -t $T").err, HasSubstr("socktale info -t make-1.tale lists them"));
 }
 
 TEST_F(CommandLineTest, AMistypedOptionBeforeTheCommandToRecordIsNotTheCommandsOwn) {
@@ -170,6 +276,14 @@ TEST_F(CommandLineTest, RawBytesGoToAFileUnchanged) {
   EXPECT_EQ(Read(directory_ + "/body.bin"), kAnswer);
 }
 
+TEST_F(CommandLineTest, RawBytesOfARangeAreThoseOfItsTransfers) {
+  // The request is sent before, the answer after 0.1 s.
+  EXPECT_EQ(Run("$S follow 1 -t $T --as raw --to 0.1").out, kRequest);
+  EXPECT_EQ(Run("$S follow 1 -t $T --as raw --from 0.1").out, kAnswer);
+  EXPECT_EQ(Run("$S follow 1 -t $T --as raw --side server --to 0.1").out, "");
+  EXPECT_EQ(Run("$S follow 1 -t $T --as raw --side server --from 0.1").out, kAnswer);
+}
+
 TEST_F(CommandLineTest, AFullDiskIsAnError) {
   const Outcome outcome = Run("$S conns $T -o /dev/full");
   EXPECT_EQ(outcome.status, 2);
@@ -205,15 +319,18 @@ TEST_F(CommandLineTest, LongOutputOnATerminalGoesThroughThePager) {
 }
 
 TEST_F(CommandLineTest, JsonOfEveryViewIsOneObjectPerLine) {
+  Run("mkdir socktale && cp $T socktale");  // where `ls` looks
   for (const char* command : {"conns $T", "follow 1 2 3 17 -t $T", "show $T", "fds -t $T", "info $T", "ls"}) {
     const Outcome outcome = Run(std::string("$S ") + command + " --json");
     EXPECT_EQ(outcome.status, 0) << command << outcome.err;
     std::istringstream lines(outcome.out);
-    for (std::string line; std::getline(lines, line);) {
+    int objects = 0;
+    for (std::string line; std::getline(lines, line); ++objects) {
       const Json object = Json::parse(line, nullptr, false);
       ASSERT_TRUE(object.is_object()) << command << ": " << line;
       EXPECT_TRUE(object.contains("type")) << command << ": " << line;
     }
+    EXPECT_GT(objects, 0) << command;
   }
 }
 

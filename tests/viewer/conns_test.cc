@@ -209,17 +209,10 @@ TEST_F(ConnsTest, AConnectionIsOpenAsLongAsAForkedChildHoldsIt) {
   EXPECT_THAT(text, HasSubstr("2.5 s"));
 }
 
-TEST_F(ConnsTest, ACutTraceSaysSoInItsHeader) {
-  const NamedTrace trace = Open(builder_, "make-1", false);
-  std::string text;
-  Output output(&text, {});
-  ASSERT_TRUE(PrintConns(trace, options_, common_, output).ok());
-  EXPECT_THAT(text.substr(0, text.find('\n')), HasSubstr("make-1 was cut off at +"));
-  EXPECT_THAT(text, HasSubstr("localhost:8080 httpd[4100]"));
-}
-
 TEST_F(ConnsTest, OnATerminalTheLastLineSaysWhatToDoNext) {
   EXPECT_THAT(Print(Terminal(120)), HasSubstr("next: follow 17 · follow 2 · fds 512\n"));
+  common_.trace = "out/a b.tale";
+  EXPECT_THAT(Print(Terminal(120)), HasSubstr("next: follow 17 -t 'out/a b.tale' · "));
   common_.quiet = true;
   EXPECT_THAT(Print(Terminal(120)), Not(HasSubstr("next:")));
 }

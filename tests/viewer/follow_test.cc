@@ -316,16 +316,6 @@ TEST_F(FollowTest, JsonHasTransfersAndPausesWithExactTimes) {
   EXPECT_EQ(objects[7]["who"], "server");
 }
 
-TEST_F(FollowTest, ATraceThatWasCutSaysSoFirst) {
-  AddHello(builder_, Recorded::kBoth);
-  NamedTrace trace = Open(builder_, "make-1", false);
-  std::string text;
-  Output output(&text, {});
-  ASSERT_TRUE(PrintFollow(trace, options_, common_, output).ok());
-  EXPECT_THAT(text.substr(0, text.find('\n')), HasSubstr("make-1 was cut off at +"));
-  EXPECT_THAT(text, HasSubstr("│ GET /hello HTTP/1.1"));
-}
-
 TEST_F(FollowTest, ColoursTellTheDirection) {
   AddHello(builder_, Recorded::kBoth);
   const std::string text = Print({.color = true});

@@ -11,6 +11,7 @@
 #include "viewer/cli/output.h"
 #include "viewer/cli/payload_text.h"
 #include "viewer/cli/table.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -96,6 +97,16 @@ TEST(FormatTest, WordsForAShellAreQuotedOnlyWhereNeeded) {
   EXPECT_EQ(ShellQuote("http://localhost:8080/"), "http://localhost:8080/");
   EXPECT_EQ(ShellQuote("it's"), "'it'\\''s'");
   EXPECT_EQ(ShellQuote(""), "''");
+  // What is not safe on a terminal can still be pasted, and what a shell reads has its bytes.
+  EXPECT_EQ(ShellQuote("a'\\\x1b[31m"), "$'a\\'\\\\\\x1b[31m'");
+  EXPECT_EQ(ShellQuoteBytes("/opt/\xe9/it's"), "'/opt/\xe9/it'\\''s'");
+}
+
+TEST(TraceArgumentTest, TheLatestTraceNeedsNone) {
+  CommonOptions common;
+  EXPECT_EQ(TraceArgument(common), "");
+  common.trace = "out/a b.tale";
+  EXPECT_EQ(TraceArgument(common), " -t 'out/a b.tale'");
 }
 
 TEST(ParseTest, TimesSizesAndDurationsHaveUnits) {

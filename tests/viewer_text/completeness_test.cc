@@ -18,6 +18,7 @@ namespace socktale {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
@@ -94,6 +95,22 @@ TEST(FileInWordsTest, ACutFileCountsTheConnectionsWithoutAnEnd) {
   const std::vector<std::string> lines = FileInWords(named.trace, named.name, named.path);
   ASSERT_THAT(lines, ElementsAre(StartsWith("hello was cut off at +3.0 s (byte ")));
   EXPECT_THAT(lines[0], HasSubstr("; 1 connection has no end"));
+}
+
+TEST(WhatIsMissingTest, CountsOnlyWhatIsNotSaidYet) {
+  testing::TraceBuilder builder;
+  BuildHello(builder);
+  testing::Image& late = builder.Start("late", 99);
+  late.Socket(3, AF_INET, SOCK_STREAM);
+  late.Connect(3, testing::Inet("10.0.0.7", 80), {.local = testing::Inet("10.0.0.1", 4000)});  // one end: a note
+  late.Executing("/bin/unseen", {"unseen"});
+  Tale tale;
+  const NamedTrace named = tale.Open(builder, "hello", false);
+  const size_t rows = MissingBySeverity(named.trace).size();
+  ASSERT_GE(rows, 3u);  // not_attached, cut_off, one_ended
+  const std::vector<std::string> lines = WhatIsMissing(named, "socktale info -t hello");
+  ASSERT_THAT(lines, ElementsAre(StartsWith("hello was cut off at +"), StartsWith("late[99]: ran a program")));
+  EXPECT_THAT(lines[1], EndsWith(absl::StrCat(" (+", rows - 2, " more: socktale info -t hello)")));
 }
 
 }  // namespace

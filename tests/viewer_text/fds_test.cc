@@ -14,6 +14,8 @@
 
 #include "absl/strings/str_split.h"
 #include "tests/viewer_text/tale.h"
+#include "viewer/cli/conns.h"
+#include "viewer/cli/show.h"
 
 namespace socktale {
 namespace {
@@ -145,6 +147,30 @@ TEST(FdsTest, AmongAllProcessesTheOnesWithDescriptorsOfTheirOwnComeFirst) {
   const std::string text = Fds(named, "");
   EXPECT_LT(text.find("leaky[11]"), text.find("quiet[10]"));
   EXPECT_THAT(text, HasSubstr("quiet[10] in all at the end: 0 open"));
+}
+
+TEST(FdsTest, EveryViewWritesTheSameIds) {
+  testing::TraceBuilder builder;
+  builder.Start("first", 512).Exit(0);
+  testing::Image& second = builder.Start("second", 512);
+  second.Open(7, "/etc/hosts");
+  second.Close(7);
+  second.Socket(7, AF_INET, SOCK_STREAM);
+  second.Connect(7, testing::Inet("10.0.0.7", 80), {.local = testing::Inet("10.0.0.1", 4000)});
+  second.Send(7, "hello");
+  Tale tale;
+  NamedTrace named = tale.Open(builder, "reused");
+  CommonOptions common;
+  common.json = true;
+  std::string conns, show;
+  Output conns_output(&conns, {}), show_output(&show, {});
+  ASSERT_TRUE(PrintConns(named, {}, common, conns_output).ok());
+  ASSERT_TRUE(PrintShow(named.trace, {}, common, show_output).ok());
+  const std::string fds = Fds(named, "512#2", "end", common);
+  for (const std::string& text : {conns, show, fds}) {
+    EXPECT_THAT(text, HasSubstr("\"fd\":\"512#2/7#2\"")) << text;
+    EXPECT_THAT(text, HasSubstr("\"pid\":512,\"pid_use\":2,\"process\":\"second\"")) << text;
+  }
 }
 
 TEST(FdsTest, UnknownProcessesAndTimesAreErrors) {

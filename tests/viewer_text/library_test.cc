@@ -18,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/support/trace_builder.h"
+#include "viewer/cli/recording.h"
 
 namespace socktale {
 namespace {
@@ -160,6 +161,23 @@ TEST_F(LibraryTest, ARuntimeDirectoryOfAnotherOrOpenToOthersIsRefused) {
   chmod(library_.c_str(), 0777);
   EXPECT_EQ(RuntimeDirectory().status().code(), absl::StatusCode::kPermissionDenied);
   unsetenv("XDG_RUNTIME_DIR");
+}
+
+TEST_F(LibraryTest, WhatTracesHoldIsSaidOnce) {
+  SessionSummary summary;
+  EXPECT_EQ(ContentNotice(summary, {}), "");  // nothing was sent
+  summary.connections = 1;
+  EXPECT_EQ(ContentNotice(summary, {.payload = "none"}), "");  // nothing of it was kept
+  EXPECT_EQ(ContentNotice(summary, {}),
+            "This trace contains what the program sent, passwords included. It stays on this machine, readable by you "
+            "only.");
+  EXPECT_EQ(ContentNotice(summary, {}), "");
+  EXPECT_TRUE(ListLibrary()->empty());  // what remembers it is no trace
+}
+
+TEST_F(LibraryTest, TheOnlyTraceIsToldAsOne) {
+  Write("curl-1", 1000);
+  EXPECT_EQ(Resolve("@3"), "@3: there is only 1 trace");
 }
 
 }  // namespace

@@ -24,7 +24,9 @@
 namespace socktale {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class LsTest : public ::testing::Test {
  protected:
@@ -41,9 +43,11 @@ class LsTest : public ::testing::Test {
 
   std::string Path(const std::string& file) { return absl::StrCat(root_, "/socktale/", file); }
 
-  void Write(const std::string& name, bool sealed = true) {
+  // start_s: when the recording began, in seconds after 1970; 0: the builder's own time.
+  void Write(const std::string& name, bool sealed = true, uint64_t start_s = 0) {
     testing::TraceBuilder trace;
     BuildHello(trace);
+    if (start_s != 0) trace.header.set_start_wall_ns(start_s * 1'000'000'000);
     trace.header.add_command("curl");
     trace.header.add_command("a b");
     const absl::Status status = trace.WriteTale(Path(name + ".tale"), sealed);
@@ -109,13 +113,15 @@ TEST_F(LsTest, ShowsTheCommandAsOneWouldTypeIt) {
 }
 
 TEST_F(LsTest, ALimitKeepsTheNewest) {
-  Write("curl-1");
-  Write("curl-2");
+  Write("curl-1", true, 1000);
+  Write("curl-3", true, 3000);
+  Write("curl-2", true, 2000);
   CommonOptions common;
   common.limit = 1;
   common.quiet = true;
   const std::string text = Ls(common);
-  EXPECT_NE(text.find("curl-1") == std::string::npos, text.find("curl-2") == std::string::npos);
+  EXPECT_THAT(text, HasSubstr("curl-3"));
+  EXPECT_THAT(text, Not(AnyOf(HasSubstr("curl-1"), HasSubstr("curl-2"))));
 }
 
 }  // namespace

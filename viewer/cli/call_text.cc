@@ -19,6 +19,7 @@
 #include "viewer/names/calls.h"
 #include "viewer/names/files.h"
 #include "viewer/names/options.h"
+#include "viewer/names/printable.h"
 #include "viewer/names/sockets.h"
 
 namespace socktale {
@@ -87,28 +88,6 @@ std::string DatagramSizes(const EventView& event) {
     if (ParseDatagram(bytes, datagram).ok()) items.push_back(absl::StrCat(datagram.size, " B"));
   }
   return List(items, event.datagrams.size());
-}
-
-Direction DirectionOf(Call call) {
-  switch (call) {
-    case CALL_WRITE:
-    case CALL_SEND:
-    case CALL_SENDTO:
-    case CALL_SENDMSG:
-    case CALL_WRITEV:
-    case CALL_SENDMMSG:
-    case CALL_SENDFILE:
-      return Direction::kLeaves;
-    case CALL_READ:
-    case CALL_RECV:
-    case CALL_RECVFROM:
-    case CALL_RECVMSG:
-    case CALL_READV:
-    case CALL_RECVMMSG:
-      return Direction::kEnters;
-    default:
-      return Direction::kNone;
-  }
 }
 
 bool IsWait(Call call) { return call >= CALL_POLL && call <= CALL_EPOLL_PWAIT && call != CALL_EPOLL_CTL; }
@@ -351,59 +330,7 @@ std::vector<std::string> Remarks(const EventView& event, bool unicode) {
   return remarks;
 }
 
-struct ErrorWords {
-  uint32_t error;
-  const char* words;
-};
-
-constexpr ErrorWords kErrorWords[] = {
-    {EACCES, "not permitted"},
-    {EADDRINUSE, "another socket has this address"},
-    {EADDRNOTAVAIL, "this machine has no such address"},
-    {EAFNOSUPPORT, "this system does not know that kind of address"},
-    {EBADF, "no such descriptor"},
-    {ECONNABORTED, "the connection was given up"},
-    {ECONNREFUSED, "nothing listens there"},
-    {ECONNRESET, "the other side reset the connection"},
-    {EHOSTUNREACH, "no way to that machine"},
-    {EINTR, "interrupted by a signal"},
-    {EISCONN, "already connected"},
-    {EMFILE, "the process has reached its limit of descriptors"},
-    {EMSGSIZE, "longer than a datagram may be"},
-    {ENETUNREACH, "no way to that network"},
-    {ENFILE, "the system has reached its limit of descriptors"},
-    {ENOTCONN, "not connected"},
-    {ENOTSOCK, "not a socket"},
-    {EPERM, "not permitted"},
-    {EPIPE, "nobody reads any more"},
-    {ETIMEDOUT, "no answer came in time"},
-};
-
 }  // namespace
-
-bool IsNotYet(uint32_t error) { return error == EAGAIN || error == EINPROGRESS || error == EALREADY || error == EINTR; }
-
-std::string ErrorInWords(Call call, uint32_t error) {
-  if (error == EINPROGRESS || error == EALREADY) return "";
-  if (error == EAGAIN) {
-    if (call == CALL_ACCEPT || call == CALL_ACCEPT4) return "nobody has connected";
-    switch (DirectionOf(call)) {
-      case Direction::kEnters:
-        return "nothing there yet";
-      case Direction::kLeaves:
-        return "no room yet";
-      default:
-        return "not now";
-    }
-  }
-  if (call == CALL_CONNECT && error == EADDRNOTAVAIL) return "no local port is free";
-  if (call == CALL_CONNECT && error == ENOENT) return "nothing has that path";
-  for (const ErrorWords& row : kErrorWords) {
-    if (row.error == error) return row.words;
-  }
-  const char* description = strerrordesc_np(static_cast<int>(error));
-  return description != nullptr ? description : "";
-}
 
 CallText DescribeCall(const EventView& event, bool unicode) {
   CallText text;

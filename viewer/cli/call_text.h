@@ -9,10 +9,9 @@
 #include <string>
 
 #include "proto/event_view.h"
+#include "viewer/cli/call_meaning.h"
 
 namespace socktale {
-
-enum class Direction { kNone, kLeaves, kEnters };  // the process that made the call
 
 // recv(5, "HTTP/1.1 200 OK\r\n…, PEEK)       = 151   waited 249 ms
 // `before`  ^ payload           `after`        `outcome`  `remark`
@@ -29,13 +28,6 @@ struct CallText {
 
 // unicode: false keeps the text ASCII.
 CallText DescribeCall(const EventView& event, bool unicode = true);
-
-// What an error of this call means to the one who made it: "nothing listens there"; the system's own words where we
-// have none better.
-std::string ErrorInWords(Call call, uint32_t error);
-
-// The call failed only for now: EAGAIN, EINPROGRESS and their like.
-bool IsNotYet(uint32_t error);
 
 }  // namespace socktale
 

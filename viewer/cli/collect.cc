@@ -93,7 +93,10 @@ int RunCollect(const CollectOptions& options, const CommonOptions& common) {
   const absl::StatusOr<SessionSummary> summary = session->Finish();
   if (!summary.ok()) return Trouble(summary.status());
   if (ends + Attend(*signals) > 1) return kExitDone;
-  for (const std::string& line : ClosingLines(*summary, "")) Remark(common, line);
+  std::vector<std::string> lines = ClosingLines(*summary, "");
+  const std::string notice = common.quiet ? "" : ContentNotice(*summary, options.recording);
+  if (!notice.empty()) lines.insert(lines.begin() + 1, notice);
+  for (const std::string& line : lines) Remark(common, line);
   if (summary->processes_alive > 0) {
     Remark(common, absl::StrCat(CountOf(summary->processes_alive, "recorded process", "recorded processes"),
                                 summary->processes_alive == 1 ? " is" : " are", " still alive; the trace ends here"));

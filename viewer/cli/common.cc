@@ -40,8 +40,6 @@ bool ParseWithUnit(std::string_view text, const Unit (&units)[N], std::string_vi
   return false;
 }
 
-absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
-
 }  // namespace
 
 int Trouble(const absl::Status& status) {
@@ -70,6 +68,13 @@ absl::StatusOr<uint64_t> ParseDuration(std::string_view text) {
   if (ParseWithUnit(text, kTimeUnits, "none", ns)) return ns;
   return absl::InvalidArgumentError(
       absl::StrCat("'", Absl(text), "' is no length of time: a number and a unit (10ms, 83us, 4.1s, 2m)"));
+}
+
+absl::StatusOr<uint64_t> ParseCount(std::string_view text) {
+  uint64_t count = 0;
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+  if (digits && absl::SimpleAtoi(Absl(text), &count)) return count;
+  return absl::InvalidArgumentError(absl::StrCat("'", Absl(text), "' is no number: a number from 0 on is needed"));
 }
 
 absl::StatusOr<uint64_t> ParseSize(std::string_view text) {

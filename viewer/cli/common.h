@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace socktale {
 
@@ -51,6 +52,9 @@ struct CommonOptions {
   uint64_t to_ns = UINT64_MAX;  // --to
 };
 
+// Abseil's string_view is not std's here.
+inline absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
+
 // Tells what went wrong on stderr ("socktale: …") and returns kExitTrouble.
 int Trouble(const absl::Status& status);
 int Trouble(std::string_view message);
@@ -64,6 +68,9 @@ absl::StatusOr<uint64_t> ParseTime(std::string_view text);
 
 // Reads a length of time; a unit is needed: "10ms", "83us", "4.1s", "2m". Returns ns.
 absl::StatusOr<uint64_t> ParseDuration(std::string_view text);
+
+// Reads a number from 0 on: "20".
+absl::StatusOr<uint64_t> ParseCount(std::string_view text);
 
 // Reads an amount of bytes: "83", "4k", "1.5M", "2G" (powers of 1024).
 absl::StatusOr<uint64_t> ParseSize(std::string_view text);

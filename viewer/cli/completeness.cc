@@ -8,6 +8,8 @@
 #include "absl/strings/str_format.h"
 #include "viewer/cli/format.h"
 #include "viewer/cli/library.h"
+#include "viewer/names/ids.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -34,8 +36,6 @@ const Stat* FindStat(std::string_view kind) {
   }
   return nullptr;
 }
-
-absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
 
 // The words of these begin with "is" or a verb in mind: their subject is a program or a process, not a number.
 bool SpeaksOfProgram(std::string_view kind) {
@@ -88,7 +88,7 @@ Severity SeverityOf(std::string_view kind) {
 
 std::string MissingInWords(const Missing& row, const Process* process) {
   const Stat* stat = FindStat(row.kind());
-  const std::string words = stat != nullptr ? stat->words : row.kind();
+  const std::string words = stat != nullptr ? stat->words : Printable(row.kind());
   const std::string detail = Printable(row.detail());
   if (!SpeaksOfProgram(row.kind())) {
     std::string text = absl::StrCat(FormatCount(row.count()), " ", words);
@@ -134,18 +134,21 @@ std::vector<std::string> FileInWords(const Trace& trace, std::string_view name, 
   return lines;
 }
 
-std::vector<std::string> WhatIsMissing(const Trace& trace, std::string_view name, std::string_view path) {
-  std::vector<std::string> lines = FileInWords(trace, name, path);
-  const std::vector<const Missing*> rows = MissingBySeverity(trace);
-  for (const Missing* row : rows) {
-    if (SeverityOf(row->kind()) == Severity::kNote) break;
-    if (!lines.empty() && row->kind() == "cut_off") continue;  // said above
-    const size_t more = rows.size() - 1;
-    lines.push_back(absl::StrCat(MissingInWords(*row, trace.process(row->process())),
-                                 more > 0 ? absl::StrCat(" (+", more, " more: socktale info)") : ""));
-    break;
-  }
+std::vector<std::string> WhatIsMissing(const NamedTrace& named, std::string_view more) {
+  const Trace& trace = named.trace;
+  std::vector<std::string> lines = FileInWords(trace, named.name, named.path);
+  std::vector<const Missing*> rows = MissingBySeverity(trace);
+  const auto said = [&lines](const Missing* row) { return !lines.empty() && row->kind() == "cut_off"; };
+  rows.erase(std::remove_if(rows.begin(), rows.end(), said), rows.end());
+  if (rows.empty() || SeverityOf(rows[0]->kind()) == Severity::kNote) return lines;
+  const std::string others = rows.size() > 1 ? absl::StrCat(" (+", rows.size() - 1, " more: ", Absl(more), ")") : "";
+  lines.push_back(absl::StrCat(MissingInWords(*rows[0], trace.process(rows[0]->process())), others));
   return lines;
+}
+
+void TellWhatIsMissing(const NamedTrace& named, const CommonOptions& common) {
+  const std::string more = absl::StrCat("socktale info", TraceArgument(common));
+  for (const std::string& line : WhatIsMissing(named, more)) Remark(common, line);
 }
 
 }  // namespace socktale

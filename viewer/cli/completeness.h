@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "proto/trace.pb.h"
+#include "viewer/cli/common.h"
+#include "viewer/cli/library.h"
 #include "viewer/model/trace.h"
 
 namespace socktale {
@@ -35,8 +37,11 @@ std::vector<std::string> DamageInWords(const TraceFileReader& file);
 std::vector<std::string> FileInWords(const Trace& trace, std::string_view name, std::string_view path);
 
 // The header of every view: FileInWords, and the worst row of the completeness statement if it is more than a note.
-// Empty: nothing to say.
-std::vector<std::string> WhatIsMissing(const Trace& trace, std::string_view name, std::string_view path);
+// Empty: nothing to say. more: the command that tells all.
+std::vector<std::string> WhatIsMissing(const NamedTrace& named, std::string_view more = "socktale info");
+
+// Says it on stderr, unless -q: every view's results on stdout are results only.
+void TellWhatIsMissing(const NamedTrace& named, const CommonOptions& common);
 
 }  // namespace socktale
 

@@ -17,6 +17,8 @@
 #include "viewer/cli/format.h"
 #include "viewer/cli/json.h"
 #include "viewer/cli/table.h"
+#include "viewer/names/ids.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -41,7 +43,7 @@ std::string PeerInWords(const View& view) {
   std::string words = AddressOfEnd(view, false);
   // A UNIX client has no name, its server's end carries the path.
   if (words == "-" && !view.connection->unix_path().empty()) words = Printable(view.connection->unix_path());
-  const std::string& host = view.connection->host();
+  const std::string host = Printable(view.connection->host());
   if (view.near_is_client && !host.empty() && !absl::StartsWith(words, host)) absl::StrAppend(&words, " ", host);
   if (view.both_recorded && !process.empty()) {
     if (words == "-") words.clear();
@@ -105,8 +107,6 @@ const char* Sign(Mark mark) {
   switch (mark) {
     case Mark::kNone:
       return "";
-    case Mark::kNote:
-      return " ·";
     case Mark::kWarning:
       return " ⚠";
     case Mark::kError:
@@ -166,10 +166,10 @@ absl::Status PrintList(const Trace& trace, const std::vector<Row>& rows, const C
 // What connections have in common under --group.
 std::string GroupOf(const Row& row, ConnsGroup group) {
   const View& view = row.view;
-  const std::string process = view.near_process == nullptr ? "?" : view.near_process->name();
+  const std::string process = view.near_process == nullptr ? "?" : Printable(view.near_process->name());
   // The server's address: that of a client changes from connection to connection.
   std::string server = AddressOfEnd(view, !view.near_is_client);
-  if (view.pair) server = view.far_process == nullptr ? "?" : view.far_process->name();
+  if (view.pair) server = view.far_process == nullptr ? "?" : Printable(view.far_process->name());
   switch (group) {
     case ConnsGroup::kNone:
       break;
@@ -244,8 +244,8 @@ std::string HowFarInWords(const NamedTrace& named) {
   return words;
 }
 
-// Why there is nothing to show, and what to do: never just an empty table.
-std::string NothingInWords(const NamedTrace& named) {
+// Why there is nothing to show, and what to do: never just an empty table. trace_argument: see TraceArgument.
+std::string NothingInWords(const NamedTrace& named, const std::string& trace_argument) {
   const Trace& trace = named.trace;
   const Tables& tables = trace.tables();
   if (tables.connection_size() > 0) {
@@ -266,13 +266,13 @@ std::string NothingInWords(const NamedTrace& named) {
   const auto others = static_cast<uint64_t>(tables.object_size()) - sockets;
   const std::string subject = command.empty() ? "the recorded programs" : command;
   return sockets > 0 ? absl::StrCat(subject, " made ", CountOf(sockets, "socket"), " and no connection", how_far,
-                                    ": socktale fds")
+                                    ": socktale fds", trace_argument)
                      : absl::StrCat(subject, " made no socket calls", how_far, "; ", CountOf(others, "other thing"),
-                                    " opened: socktale fds");
+                                    " opened: socktale fds", trace_argument);
 }
 
-// The next commands, by what was found.
-std::string NextInWords(const std::vector<Row>& rows) {
+// The next commands, by what was found. trace_argument: see TraceArgument.
+std::string NextInWords(const std::vector<Row>& rows, const std::string& trace_argument) {
   const auto marked =
       std::find_if(rows.begin(), rows.end(), [](const Row& r) { return MarkOf(r.view) == Mark::kError; });
   const auto busiest = std::max_element(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
@@ -284,6 +284,7 @@ std::string NextInWords(const std::vector<Row>& rows) {
   const auto open = std::find_if(rows.begin(), rows.end(), [](const Row& r) { return r.view.never_closed; });
   const bool whose = open != rows.end() && open->view.near_process != nullptr;
   next.push_back(whose ? absl::StrCat("fds ", open->view.near_process->pid()) : "fds");
+  for (std::string& command : next) command += trace_argument;
   return absl::StrCat("next: ", absl::StrJoin(next, " · "));
 }
 
@@ -300,6 +301,7 @@ absl::Status PrintConns(const NamedTrace& named, const ConnsOptions& options, co
   }
   if (!grouped && common.limit > 0 && rows.size() > common.limit) rows.resize(common.limit);
   if (common.json) {
+    if (rows.empty()) Remark(common, NothingInWords(named, TraceArgument(common)));
     WriteJson(output, TraceJson(trace));
     for (const Row& row : rows) {
       if (output.done()) break;
@@ -307,28 +309,25 @@ absl::Status PrintConns(const NamedTrace& named, const ConnsOptions& options, co
     }
     return absl::OkStatus();
   }
-  for (const std::string& line : WhatIsMissing(trace, named.name, named.path)) {
-    output.Line(output.Paint(Style::kWarning, line));
-  }
   if (rows.empty()) {
-    output.Line(NothingInWords(named));
+    output.Line(NothingInWords(named, TraceArgument(common)));
     return absl::OkStatus();
   }
   if (grouped) return PrintGroups(rows, options.group, common, output);
   RETURN_IF_ERROR(PrintList(trace, rows, options, common, output));
-  if (output.look().terminal && !common.quiet) output.Line(output.Paint(Style::kRemark, NextInWords(rows)));
+  if (output.look().terminal && !common.quiet)
+    output.Line(output.Paint(Style::kRemark, NextInWords(rows, TraceArgument(common))));
   return absl::OkStatus();
 }
 
 int RunConns(const ConnsOptions& options, const CommonOptions& common) {
   const absl::StatusOr<NamedTrace> trace = OpenNamedTrace(common.trace);
   if (!trace.ok()) return Trouble(trace.status());
+  TellWhatIsMissing(*trace, common);
   absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common);
   if (!output.ok()) return Trouble(output.status());
-  const absl::Status printed = PrintConns(*trace, options, common, **output);
-  const absl::Status closed = (*output)->Close();
-  if (!printed.ok()) return Trouble(printed);
-  return closed.ok() ? kExitDone : Trouble(closed);
+  const absl::Status done = (*output)->Close(PrintConns(*trace, options, common, **output));
+  return done.ok() ? kExitDone : Trouble(done);
 }
 
 }  // namespace socktale

@@ -15,6 +15,7 @@
 #include "viewer/cli/call_text.h"
 #include "viewer/cli/format.h"
 #include "viewer/names/calls.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -66,7 +67,8 @@ std::string EndpointInWords(const View& view, bool near) {
   const Endpoint& endpoint = near ? *view.near : *view.far;
   std::string address = AddressOfEnd(view, near);
   const bool server = near != view.near_is_client;
-  if (const std::string& host = view.connection->host(); server && !host.empty() && !address.starts_with(host)) {
+  if (const std::string host = Printable(view.connection->host());
+      server && !host.empty() && !address.starts_with(host)) {
     absl::StrAppend(&address, " ", host);
   }
   if (address == "-") address.clear();
@@ -103,8 +105,8 @@ class Picture {
         common_(common),
         output_(output),
         time_(common.time, trace.header().start_wall_ns(), 4),
-        near_name_(view.near_process == nullptr ? "this end" : view.near_process->name()),
-        far_name_(view.far_process == nullptr ? AddressOfEnd(view, false) : view.far_process->name()) {
+        near_name_(view.near_process == nullptr ? "this end" : Printable(view.near_process->name())),
+        far_name_(view.far_process == nullptr ? AddressOfEnd(view, false) : Printable(view.far_process->name())) {
     if (far_name_ == "-") far_name_ = "the peer";
     const uint64_t last_ns = timeline.steps.empty() ? 0 : timeline.steps.back().at_ns;
     const size_t time_width = DisplayWidth(TimeFormat(common.time, trace.header().start_wall_ns(), 4).Format(last_ns));
@@ -377,7 +379,7 @@ void PrintSummary(const Trace& trace, const Timeline& timeline, const View& view
     output.Line(head);
     output.Line(absl::StrCat("    ", end));
   }
-  const std::string peer = view.both_recorded && view.far_process != nullptr ? view.far_process->name() : "";
+  const std::string peer = view.both_recorded && view.far_process != nullptr ? Printable(view.far_process->name()) : "";
   const std::string phases = PhasesInWords(LifeNs(trace, view), timeline.phases, peer);
   const std::string moved = absl::StrCat("sent ", FormatSize(view.near->sent(), common.exact_bytes), " · received ",
                                          FormatSize(view.near->received(), common.exact_bytes));

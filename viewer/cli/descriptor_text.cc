@@ -14,6 +14,8 @@
 #include "viewer/cli/format.h"
 #include "viewer/names/address.h"
 #include "viewer/names/calls.h"
+#include "viewer/names/ids.h"
+#include "viewer/names/printable.h"
 #include "viewer/names/sockets.h"
 
 namespace socktale {
@@ -101,7 +103,7 @@ std::string DescriptorText::SocketName(const DescriptorLife& life, const Object&
     }
     if (object.domain() == AF_UNIX) return OtherEnd(Printable(connection->unix_path()), holder);
     const std::string address = far.address().empty() ? peer : DescribeAddress(far.address());
-    const std::string name = is_client && !connection->host().empty() ? " " + connection->host() : "";
+    const std::string name = is_client && !connection->host().empty() ? " " + Printable(connection->host()) : "";
     return OtherEnd(local == "-" ? "" : local, absl::StrCat(address, name, holder.empty() ? "" : " ", holder));
   }
   if (peer != "-") return OtherEnd(local == "-" ? "" : local, peer);

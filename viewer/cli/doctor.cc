@@ -21,6 +21,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/paths.h"
 #include "base/unique_fd.h"
 #include "collector/arena.h"
 #include "collector/program_check.h"
@@ -28,6 +29,7 @@
 #include "viewer/cli/format.h"
 #include "viewer/cli/json.h"
 #include "viewer/cli/library.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -152,15 +154,9 @@ std::vector<Finding> CheckInstallation() {
 
 // ---- A program, a process ------------------------------------------------------------------------------------------
 
-const char* PathVariable() {
-  const char* path = getenv("PATH");
-  return path != nullptr ? path : "/bin:/usr/bin";
-}
-
 // What a program that can be recorded still keeps to itself.
 void AddLimits(const std::string& path, std::vector<Finding>& findings) {
-  const size_t slash = path.rfind('/');
-  const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
+  const std::string name = BaseName(path);
   if (name == "node" || name == "nodejs") {
     findings.push_back({Answer::kPartly,
                         absl::StrCat(name, " may use io_uring for files: operations there are missing."),
@@ -169,7 +165,7 @@ void AddLimits(const std::string& path, std::vector<Finding>& findings) {
 }
 
 std::vector<Finding> CheckCommand(const std::string& command) {
-  const ProgramCheck check = CheckProgram(command, PathVariable());
+  const ProgramCheck check = CheckProgram(command, SearchPath());
   if (!check.recordable()) return {{Answer::kNo, check.message, check.way_out}};
   if (!check.message.empty()) return {{Answer::kPartly, check.message, check.way_out}};
   std::vector<Finding> findings = {Yes(absl::StrCat(

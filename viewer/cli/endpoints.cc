@@ -7,6 +7,8 @@
 #include "viewer/cli/format.h"
 #include "viewer/names/address.h"
 #include "viewer/names/calls.h"
+#include "viewer/names/ids.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -16,8 +18,7 @@ bool Recorded(const Endpoint& endpoint) { return endpoint.object() != 0; }
 Json EndpointJson(const Trace& trace, const Endpoint& endpoint) {
   Json object = Json::object();
   if (const Process* process = trace.process(endpoint.process()); process != nullptr && Recorded(endpoint)) {
-    object["pid"] = process->pid();
-    object["process"] = process->name();
+    AddProcess(object, process);
     object["fd"] = DescriptorLabel(trace, endpoint);
   }
   if (Json address = AddressJson(endpoint.address()); !address.empty()) object["addr"] = std::move(address);
@@ -163,14 +164,8 @@ std::string ProcessInWords(const Process* process, bool wide) {
 }
 
 std::string DescriptorLabel(const Trace& trace, const Endpoint& endpoint) {
-  const Process* process = trace.process(endpoint.process());
-  if (process == nullptr) return absl::StrCat("?/", endpoint.fd());
-  std::string label = absl::StrCat(process->pid());
-  if (process->pid_use() > 1) absl::StrAppend(&label, "#", process->pid_use());
-  absl::StrAppend(&label, "/", endpoint.fd());
   const DescriptorLife* life = trace.LifeAt(endpoint.process(), endpoint.fd(), endpoint.start_ns());
-  if (life != nullptr && life->generation() > 1) absl::StrAppend(&label, "#", life->generation());
-  return label;
+  return DescriptorId(trace.process(endpoint.process()), endpoint.fd(), life != nullptr ? life->generation() : 0);
 }
 
 std::string AddressOfEnd(const View& view, bool near) {

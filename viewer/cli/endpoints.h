@@ -14,7 +14,7 @@
 
 namespace socktale {
 
-enum class Mark { kNone, kNote, kWarning, kError };
+enum class Mark { kNone, kWarning, kError };
 
 // The near end is the client's where that was recorded, else the server's. Pointers live as long as the Trace.
 struct View {

@@ -52,7 +52,7 @@ void Print(const NamedSession& session, EnvForm form, Output& output) {
       break;
     case EnvForm::kShell:
       for (const std::string& setting : session.environment) {
-        output.Line(absl::StrCat("export ", std::string(Key(setting)), "=", ShellQuote(Value(setting))));
+        output.Line(absl::StrCat("export ", std::string(Key(setting)), "=", ShellQuoteBytes(Value(setting))));
       }
       break;
     case EnvForm::kDocker: {

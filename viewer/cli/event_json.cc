@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "viewer/names/calls.h"
+#include "viewer/names/ids.h"
 #include "viewer/names/options.h"
 #include "viewer/names/sockets.h"
 
@@ -161,21 +162,15 @@ Json EventJson(const TracedEvent& traced) {
                  {"t_ns", event.start_ns},
                  {"dur_ns", event.duration_ns}};
   const Process* process = traced.process;
-  if (process != nullptr) {
-    object["pid"] = process->pid();
-    object["process"] = process->name();
-  }
+  AddProcess(object, process);
   if (traced.run != nullptr) {
     object["tid"] = traced.run->tid;
     AddNumber(object, "level", traced.run->level);
   }
   object["call"] = CallName(event.call);
   if (HasDescriptor(event)) {
-    std::string fd = absl::StrCat(process != nullptr ? process->pid() : 0, "/", event.fd);
-    if (traced.life != nullptr && traced.life->fd() == event.fd && traced.life->generation() > 1) {
-      absl::StrAppend(&fd, "#", traced.life->generation());
-    }
-    object["fd"] = fd;
+    const bool its_own = traced.life != nullptr && traced.life->fd() == event.fd;
+    object["fd"] = DescriptorId(process, event.fd, its_own ? traced.life->generation() : 0);
   }
   if (HasSecondDescriptor(event)) object["new_fd"] = event.new_fd;
   if (traced.connection != nullptr) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -17,11 +18,11 @@
 #include "viewer/cli/library.h"
 #include "viewer/cli/table.h"
 #include "viewer/names/calls.h"
+#include "viewer/names/ids.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
-
-absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
 
 // A descriptor found this soon after its process began was inherited from what nobody recorded.
 constexpr uint64_t kStartNs = 10'000'000;
@@ -55,33 +56,32 @@ bool Means(absl::string_view wanted, const Process& process) {
   return process.pid() == pid && (!has_use || process.pid_use() == number);
 }
 
-absl::StatusOr<std::vector<const Process*>> Select(const Trace& trace, std::string_view name,
-                                                   const std::string& wanted) {
+absl::StatusOr<std::vector<const Process*>> Select(const Trace& trace, std::string_view name, const std::string& wanted,
+                                                   const CommonOptions& common) {
   std::vector<const Process*> processes;
   std::vector<std::string> names;
   for (const Process& process : trace.tables().process()) {
-    names.push_back(process.name());
+    names.push_back(Printable(process.name()));
     if (Means(wanted, process)) processes.push_back(&process);
   }
   if (!processes.empty()) return processes;
   const std::string nearest = NearestWord(wanted, names);
-  return absl::NotFoundError(absl::StrCat("no process '", wanted, "' in ", Absl(name),
-                                          nearest.empty() ? "; socktale info lists them" : ". Did you mean ", nearest,
-                                          nearest.empty() ? "" : "?"));
+  const std::string way_out = nearest.empty() ? absl::StrCat("; socktale info", TraceArgument(common), " lists them")
+                                              : absl::StrCat(". Did you mean ", nearest, "?");
+  return absl::NotFoundError(absl::StrCat("no process '", Printable(wanted), "' in ", Absl(name), way_out));
 }
 
 // All processes, those first that end with the most descriptors of their own.
 std::vector<const Process*> InterestingFirst(const Trace& trace) {
-  std::vector<std::pair<uint64_t, const Process*>> ranked;
-  for (const Process& process : trace.tables().process()) ranked.emplace_back(0, &process);
+  absl::flat_hash_map<const Process*, uint64_t> own;
   for (const DescriptorLife& life : trace.tables().life()) {
-    if (life.process() == 0 || life.process() > ranked.size() || !OpenAtItsEnd(life)) continue;
-    auto& [own, process] = ranked[life.process() - 1];
-    if (!Inherited(life, *process)) ++own;
+    const Process* process = trace.process(life.process());
+    if (process != nullptr && OpenAtItsEnd(life) && !Inherited(life, *process)) ++own[process];
   }
-  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<const Process*> processes;
-  for (const auto& [own, process] : ranked) processes.push_back(process);
+  for (const Process& process : trace.tables().process()) processes.push_back(&process);
+  std::stable_sort(processes.begin(), processes.end(),
+                   [&own](const Process* a, const Process* b) { return own[a] > own[b]; });
   return processes;
 }
 
@@ -98,19 +98,15 @@ std::string Opened(const DescriptorLife& life, const Process& process, TimeForma
 
 Json DescriptorJson(const Trace& trace, const DescriptorText& words, const DescriptorLife& life,
                     const Process& process) {
-  std::string id = absl::StrCat(process.pid(), "/", life.fd());
-  if (life.generation() > 1) absl::StrAppend(&id, "#", life.generation());
   const Object* object = trace.object(life.object());
-  Json line = {{"type", "descriptor"},
-               {"fd", id},
-               {"pid", process.pid()},
-               {"process", process.name()},
-               {"number", life.fd()},
-               {"kind", DescriptorKindInWords(life, object)},
-               {"name", words.Name(life)},
-               {"begin", absl::AsciiStrToLower(absl::StripPrefix(LifeBegin_Name(life.begin()), "LIFE_BEGIN_"))},
-               {"t_ns", life.start_ns()},
-               {"end", absl::AsciiStrToLower(absl::StripPrefix(LifeEnd_Name(life.end()), "LIFE_END_"))}};
+  Json line = {{"type", "descriptor"}, {"fd", DescriptorId(&process, life.fd(), life.generation())}};
+  AddProcess(line, &process);
+  line["number"] = life.fd();
+  line["kind"] = DescriptorKindInWords(life, object);
+  line["name"] = words.Name(life);
+  line["begin"] = absl::AsciiStrToLower(absl::StripPrefix(LifeBegin_Name(life.begin()), "LIFE_BEGIN_"));
+  line["t_ns"] = life.start_ns();
+  line["end"] = absl::AsciiStrToLower(absl::StripPrefix(LifeEnd_Name(life.end()), "LIFE_END_"));
   if (life.end() != LIFE_END_OPEN) line["end_ns"] = life.end_ns();
   if (life.made_by() != CALL_UNKNOWN) line["call"] = CallName(life.made_by());
   if (life.last_use_ns() != 0) line["last_use_ns"] = life.last_use_ns();
@@ -130,7 +126,9 @@ Json DescriptorJson(const Trace& trace, const DescriptorText& words, const Descr
 
 void PrintJson(const Trace& trace, const DescriptorText& words, const Process& process, const Moment& moment,
                const std::vector<const DescriptorLife*>& open, Output& output) {
-  Json line = {{"type", "process"}, {"pid", process.pid()}, {"process", process.name()}, {"open", open.size()}};
+  Json line = {{"type", "process"}};
+  AddProcess(line, &process);
+  line["open"] = open.size();
   line["at_ns"] = moment.at_ns;
   if (process.descriptor_limit() != 0) line["limit"] = process.descriptor_limit();
   line["peak"] = process.peak_descriptors();
@@ -189,7 +187,7 @@ absl::Status PrintFds(const Trace& trace, std::string_view name, const FdsOption
                       Output& output) {
   std::vector<const Process*> processes = InterestingFirst(trace);
   if (!options.process.empty()) {
-    ASSIGN_OR_RETURN(processes, Select(trace, name, options.process));
+    ASSIGN_OR_RETURN(processes, Select(trace, name, options.process, common));
   }
   if (common.json) WriteJson(output, TraceJson(trace));
   uint64_t printed = 0;
@@ -220,15 +218,12 @@ absl::Status PrintFds(const Trace& trace, std::string_view name, const FdsOption
 int RunFds(const FdsOptions& options, const CommonOptions& common) {
   absl::StatusOr<NamedTrace> opened = OpenNamedTrace(common.trace);
   if (!opened.ok()) return Trouble(opened.status());
-  for (const std::string& line : WhatIsMissing(opened->trace, opened->name, opened->path)) Remark(common, line);
+  TellWhatIsMissing(*opened, common);
   if (opened->trace.tables().process_size() == 0) Remark(common, "no process was recorded: socktale doctor CMD");
   absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common);
   if (!output.ok()) return Trouble(output.status());
-  const absl::Status printed = PrintFds(opened->trace, opened->name, options, common, **output);
-  const absl::Status closed = (*output)->Close();
-  if (!printed.ok()) return Trouble(printed);
-  if (!closed.ok()) return Trouble(closed);
-  return kExitDone;
+  const absl::Status done = (*output)->Close(PrintFds(opened->trace, opened->name, options, common, **output));
+  return done.ok() ? kExitDone : Trouble(done);
 }
 
 }  // namespace socktale

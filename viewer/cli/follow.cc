@@ -15,6 +15,7 @@
 #include "viewer/cli/json.h"
 #include "viewer/model/timeline.h"
 #include "viewer/names/calls.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -49,6 +50,29 @@ uint64_t PauseNs(const FollowOptions& options, uint64_t life_ns) {
   return options.pauses_ns.value_or(std::clamp(life_ns / 100, kShortestPauseNs, kLongestPauseNs));
 }
 
+bool InRange(const CommonOptions& common, const Step& step) {
+  return step.at_ns >= common.from_ns && step.at_ns <= common.to_ns;
+}
+
+// Whether the range and the side that were asked for hold this step.
+bool Shows(const FollowOptions& options, const CommonOptions& common, const Timeline& timeline, const Step& step) {
+  if (!InRange(common, step)) return false;
+  if (step.kind != StepKind::kTransfer || options.side == FollowSide::kBoth) return true;
+  return timeline.transfers[step.transfer].from_client == (options.side == FollowSide::kClient);
+}
+
+bool HasRange(const CommonOptions& common) { return common.from_ns > 0 || common.to_ns < UINT64_MAX; }
+
+// An empty answer is never left without a word.
+void TellIfRangeHoldsNothing(const Timeline& timeline, const CommonOptions& common) {
+  if (!HasRange(common) || timeline.steps.empty()) return;
+  for (const Step& step : timeline.steps) {
+    if (InRange(common, step)) return;
+  }
+  Remark(common, absl::StrCat("c", timeline.connection->id(), ": 0 of ", CountOf(timeline.steps.size(), "step"),
+                              " in that time"));
+}
+
 // ---- --as raw -------------------------------------------------------------------------------------------------
 
 // One side's bytes, in stream order and bounded memory.
@@ -69,11 +93,12 @@ absl::Status WriteSide(Trace& trace, const Connection& connection, bool client, 
   return absl::OkStatus();
 }
 
-// Both sides' bytes, transfer by transfer.
-absl::Status WriteBothSides(const Timeline& timeline, const CommonOptions& common, Output& output) {
+// The bytes of those transfers that are asked for, one by one.
+absl::Status WriteTransfers(const Timeline& timeline, const FollowOptions& options, const CommonOptions& common,
+                            Output& output) {
   uint64_t missing = 0;
   for (const Step& step : timeline.steps) {
-    if (step.kind != StepKind::kTransfer) continue;
+    if (step.kind != StepKind::kTransfer || !Shows(options, common, timeline, step)) continue;
     const Transfer& transfer = timeline.transfers[step.transfer];
     output.WriteBytes(transfer.payload);
     missing += transfer.size - transfer.payload.size();
@@ -170,11 +195,6 @@ void AddPhases(Json& object, const Phases& phases) {
   object["phases"] = std::move(times);
 }
 
-bool Shows(const FollowOptions& options, const Timeline& timeline, const Step& step) {
-  if (step.kind != StepKind::kTransfer || options.side == FollowSide::kBoth) return true;
-  return timeline.transfers[step.transfer].from_client == (options.side == FollowSide::kClient);
-}
-
 void PrintJson(const Trace& trace, const Timeline& timeline, const FollowOptions& options, const CommonOptions& common,
                Output& output) {
   Json object = ConnectionJson(trace, *timeline.connection);
@@ -182,7 +202,7 @@ void PrintJson(const Trace& trace, const Timeline& timeline, const FollowOptions
   WriteJson(output, object);
   for (const Step& step : timeline.steps) {
     if (output.done()) return;
-    if (step.at_ns < common.from_ns || step.at_ns > common.to_ns || !Shows(options, timeline, step)) continue;
+    if (!Shows(options, common, timeline, step)) continue;
     WriteJson(output, StepJson(timeline, step));
   }
 }
@@ -202,17 +222,20 @@ ConversationOptions MakeConversationOptions(const FollowOptions& options) {
   return conversation;
 }
 
-// The next commands, by what was found.
-std::string NextInWords(const Timeline& timeline, const FollowOptions& options) {
+// The next commands, by what was found. trace_argument: see TraceArgument.
+std::string NextInWords(const Timeline& timeline, const FollowOptions& options, const std::string& trace_argument) {
   const Connection& connection = *timeline.connection;
   const uint32_t id = connection.id();
   uint64_t from_server = 0, from_client = 0;
   for (const Transfer& transfer : timeline.transfers)
     (transfer.from_client ? from_client : from_server) += transfer.size;
-  if (from_server + from_client == 0) return absl::StrCat("next: show · fds · conns");
+  if (from_server + from_client == 0) {
+    return absl::StrCat("next: show", trace_argument, " · fds", trace_argument, " · conns", trace_argument);
+  }
   const char* side = from_server >= from_client ? "server" : "client";
-  return absl::StrCat("next: ", options.as == FollowAs::kAuto ? absl::StrCat("follow ", id, " --as text · ") : "",
-                      "follow ", id, " --as raw --side ", side, " > ", side, ".bin · show");
+  const std::string follow = absl::StrCat("follow ", id, trace_argument);
+  return absl::StrCat("next: ", options.as == FollowAs::kAuto ? absl::StrCat(follow, " --as text · ") : "", follow,
+                      " --as raw --side ", side, " > ", side, ".bin · show", trace_argument);
 }
 
 absl::Status PrintText(const NamedTrace& named, const Timeline& timeline, const View& view,
@@ -229,6 +252,10 @@ absl::Status PrintText(const NamedTrace& named, const Timeline& timeline, const 
 absl::Status PrintFollow(NamedTrace& named, const FollowOptions& options, const CommonOptions& common, Output& output) {
   const bool raw = options.as == FollowAs::kRaw;
   if (raw && common.json) return absl::InvalidArgumentError("--as raw gives bytes, --json objects: choose one");
+  if (common.json && options.as != FollowAs::kAuto) {
+    return absl::InvalidArgumentError(
+        "--as does not go with --json: objects hold all payload, as text where it is text, else in base64");
+  }
   Trace& trace = named.trace;
   std::vector<const Connection*> connections;
   for (const std::string& word : options.connections) {
@@ -236,29 +263,25 @@ absl::Status PrintFollow(NamedTrace& named, const FollowOptions& options, const 
     connections.push_back(connection);
   }
   if (common.json) WriteJson(output, TraceJson(trace));
-  if (!common.json && !raw) {
-    for (const std::string& line : WhatIsMissing(trace, named.name, named.path)) {
-      output.Line(output.Paint(Style::kWarning, line));
-    }
-  }
   for (size_t i = 0; i < connections.size() && !output.done(); ++i) {
     const Connection& connection = *connections[i];
-    if (raw && options.side != FollowSide::kBoth) {
+    if (raw && options.side != FollowSide::kBoth && !HasRange(common)) {
       RETURN_IF_ERROR(WriteSide(trace, connection, options.side == FollowSide::kClient, common, output));
       continue;
     }
     const View view = ViewOf(trace, connection);
     const uint64_t pause_ns = PauseNs(options, LifeNs(trace, view));
     ASSIGN_OR_RETURN(const Timeline timeline, BuildTimeline(trace, connection, std::min(kMergeNs, pause_ns), pause_ns));
+    TellIfRangeHoldsNothing(timeline, common);
     if (raw) {
-      RETURN_IF_ERROR(WriteBothSides(timeline, common, output));
+      RETURN_IF_ERROR(WriteTransfers(timeline, options, common, output));
     } else if (common.json) {
       PrintJson(trace, timeline, options, common, output);
     } else {
       if (i > 0) output.Line("");
       RETURN_IF_ERROR(PrintText(named, timeline, view, options, common, output));
       if (i + 1 == connections.size() && output.look().terminal && !common.quiet) {
-        output.Line(output.Paint(Style::kRemark, NextInWords(timeline, options)));
+        output.Line(output.Paint(Style::kRemark, NextInWords(timeline, options, TraceArgument(common))));
       }
     }
   }
@@ -268,12 +291,11 @@ absl::Status PrintFollow(NamedTrace& named, const FollowOptions& options, const 
 int RunFollow(const FollowOptions& options, const CommonOptions& common) {
   absl::StatusOr<NamedTrace> trace = OpenNamedTrace(common.trace);
   if (!trace.ok()) return Trouble(trace.status());
+  TellWhatIsMissing(*trace, common);
   absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common, options.as != FollowAs::kRaw);
   if (!output.ok()) return Trouble(output.status());
-  const absl::Status printed = PrintFollow(*trace, options, common, **output);
-  const absl::Status closed = (*output)->Close();
-  if (!printed.ok()) return Trouble(printed);
-  return closed.ok() ? kExitDone : Trouble(closed);
+  const absl::Status done = (*output)->Close(PrintFollow(*trace, options, common, **output));
+  return done.ok() ? kExitDone : Trouble(done);
 }
 
 }  // namespace socktale

@@ -10,11 +10,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
-
-absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
 
 // "4.1", "4", "12": one decimal below ten (below `decimals_below`), none where it would be a zero.
 std::string Short(double value, double decimals_below = 10) {
@@ -34,69 +34,6 @@ std::string DurationAboveMilliseconds(double seconds) {
 std::string Fraction(uint64_t ns, int decimals) {
   if (decimals <= 0) return "";
   return absl::StrFormat(".%09d", ns % 1'000'000'000).substr(0, static_cast<size_t>(decimals) + 1);
-}
-
-// How many bytes the UTF-8 character at `position` takes; 0 when there is none. cut: set when the text ends inside it.
-size_t Utf8Length(std::string_view text, size_t position, bool& cut) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(position);
-  cut = false;
-  if (lead < 0x80) return 1;
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  const size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  for (size_t i = 1; i < length; ++i) {
-    if (position + i >= text.size()) {
-      cut = true;
-      return 0;
-    }
-    // The second byte's range excludes overlong forms, surrogates and what is above U+10FFFF.
-    const unsigned char low = i > 1 ? 0x80 : lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    const unsigned char high = i > 1 ? 0xbf : lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    if (byte(position + i) < low || byte(position + i) > high) return 0;
-  }
-  return length;
-}
-
-bool IsC1Control(std::string_view text, size_t position) {
-  return text[position] == '\xc2' && static_cast<unsigned char>(text[position + 1]) < 0xa0;
-}
-
-void AppendEscaped(std::string& out, char c) {
-  switch (c) {
-    case '\n':
-      out += "\\n";
-      return;
-    case '\r':
-      out += "\\r";
-      return;
-    case '\t':
-      out += "\\t";
-      return;
-    default:
-      absl::StrAppendFormat(&out, "\\x%02x", static_cast<unsigned char>(c));
-  }
-}
-
-// Escapes what is not to be shown as it is. quoted: also '"' and '\'.
-std::string Escape(std::string_view bytes, bool quoted) {
-  std::string out;
-  for (size_t i = 0; i < bytes.size();) {
-    bool cut = false;
-    const size_t length = Utf8Length(bytes, i, cut);
-    const char c = bytes[i];
-    if (length == 1 && c >= ' ' && c != 0x7f) {
-      if (quoted && (c == '"' || c == '\\')) out += '\\';
-      out += c;
-    } else if (length > 1 && !IsC1Control(bytes, i)) {
-      out.append(bytes, i, length);
-    } else {
-      AppendEscaped(out, c);
-      ++i;
-      continue;
-    }
-    i += length;
-  }
-  return out;
 }
 
 }  // namespace
@@ -190,27 +127,20 @@ std::string FormatUtc(uint64_t wall_ns, int decimals) {
   return absl::StrCat(absl::string_view(text, length), Fraction(wall_ns, decimals), "Z");
 }
 
+std::string FormatLocal(uint64_t wall_ns, bool seconds) {
+  const auto second = static_cast<time_t>(wall_ns / 1'000'000'000);
+  tm local{};
+  if (localtime_r(&second, &local) == nullptr) return "?";
+  char text[64];
+  return std::string(text, strftime(text, sizeof text, seconds ? "%Y-%m-%d %H:%M:%S" : "%Y-%m-%d %H:%M", &local));
+}
+
 std::string QuotePayload(std::string_view payload, size_t max_bytes, uint64_t total, bool unicode) {
   const std::string_view shown = payload.substr(0, max_bytes);
-  std::string text = absl::StrCat("\"", Escape(shown, true), "\"");
+  std::string text = Quoted(shown);
   if (shown.size() < std::max<uint64_t>(payload.size(), total)) text += unicode ? "…" : "...";
   return text;
 }
-
-bool IsPrintableText(std::string_view bytes, bool partial_end) {
-  for (size_t i = 0; i < bytes.size();) {
-    bool cut = false;
-    const size_t length = Utf8Length(bytes, i, cut);
-    if (length == 0) return cut && partial_end;
-    const char c = bytes[i];
-    if (length == 1 && ((c < ' ' && c != '\t' && c != '\r' && c != '\n') || c == 0x7f)) return false;
-    if (length > 1 && IsC1Control(bytes, i)) return false;
-    i += length;
-  }
-  return true;
-}
-
-std::string Printable(std::string_view bytes) { return Escape(bytes, false); }
 
 std::string ProtocolName(const Connection& connection) {
   const uint32_t type = connection.type() & 0xf;  // SOCK_TYPE_MASK
@@ -235,6 +165,23 @@ std::string ProtocolName(const Connection& connection) {
 }
 
 std::string ShellQuote(std::string_view word) {
+  const std::string printable = Printable(word);
+  if (printable == word) return ShellQuoteBytes(word);
+  // Escapes are bash's, zsh's and ksh's $'…'; what was '\' or a quote before needs one of its own.
+  std::string quoted = "$'";
+  for (size_t i = 0; i < word.size(); ++i) {
+    if (word[i] == '\\' || word[i] == '\'') {
+      absl::StrAppend(&quoted, "\\", std::string(1, word[i]));
+      continue;
+    }
+    const size_t end = std::min(word.find_first_of("\\'", i), word.size());
+    quoted += Printable(word.substr(i, end - i));
+    i = end - 1;
+  }
+  return quoted + "'";
+}
+
+std::string ShellQuoteBytes(std::string_view word) {
   constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,";
   if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
   std::string quoted = "'";
@@ -245,7 +192,15 @@ std::string ShellQuote(std::string_view word) {
       quoted += c;
     }
   }
-  return Printable(quoted + "'");
+  return quoted + "'";
+}
+
+std::string CommandLine(const google::protobuf::RepeatedPtrField<std::string>& words) {
+  return absl::StrJoin(words, " ", [](std::string* out, const std::string& word) { out->append(ShellQuote(word)); });
+}
+
+std::string TraceArgument(const CommonOptions& common) {
+  return common.trace.empty() || common.trace == "@" ? "" : absl::StrCat(" -t ", ShellQuote(common.trace));
 }
 
 }  // namespace socktale

@@ -53,22 +53,29 @@ class TimeFormat {
 // RFC 3339 in UTC with `decimals` (0 to 9) of a second: "2026-03-01T10:00:00.123456789Z". wall_ns: ns since 1970.
 std::string FormatUtc(uint64_t wall_ns, int decimals = 9);
 
+// Local time: "2026-03-01 10:00:00", or without the seconds. wall_ns: ns since 1970.
+std::string FormatLocal(uint64_t wall_ns, bool seconds);
+
 // Payload as a C string, at most max_bytes of it: "GET /hello HTTP/1.1\r\nHost: localho"… (the mark is left out when
 // it is whole). total: bytes that there were, if more than payload holds.
 std::string QuotePayload(std::string_view payload, size_t max_bytes, uint64_t total = 0, bool unicode = true);
 
-// True for valid UTF-8 without control characters other than tab, CR, LF (and ESC is not among them).
-// partial_end: an incomplete character at the end does not count against it.
-bool IsPrintableText(std::string_view bytes, bool partial_end = true);
-
-// Text that is safe on a terminal: control characters and bytes that are no UTF-8 become \x1b and the like.
-std::string Printable(std::string_view bytes);
-
 // "tcp", "udp", "unix", "unix dgram", "netlink" …
 std::string ProtocolName(const Connection& connection);
 
-// The header's "socktale run ..." words: a command line with quotes where a shell would need them.
+// A word of a command line as people read it and can paste it: with quotes where a shell needs them, $'\x1b' where it
+// holds what is not safe on a terminal.
 std::string ShellQuote(std::string_view word);
+
+// A command line of such words.
+std::string CommandLine(const google::protobuf::RepeatedPtrField<std::string>& words);
+
+// The same for a shell to read, any of them: between single quotes, every byte as it is.
+std::string ShellQuoteBytes(std::string_view word);
+
+// What a command that is proposed needs to look at the same trace: " -t x.tale", quoted for a shell; empty for the
+// latest.
+std::string TraceArgument(const CommonOptions& common);
 
 }  // namespace socktale
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viewer/cli/help.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -34,8 +35,15 @@ int RunHelp(const HelpOptions& options, const CommonOptions&) {
     // A name with a slash is a file to man(1). Where there is no man, the short help serves.
     execlp("man", "man", page.c_str(), static_cast<char*>(nullptr));
   }
-  const bool written = fputs(options.short_help.c_str(), stdout) >= 0 && fflush(stdout) == 0;
-  return written ? kExitDone : kExitTrouble;
+  return PrintHelp(options.short_help);
+}
+
+int PrintHelp(const std::string& text) {
+  // What fits into stdio's buffer fails when it is flushed.
+  if (fputs(text.c_str(), stdout) >= 0 && fflush(stdout) == 0) return kExitDone;
+  const int error = errno;
+  if (error == EPIPE) return kExitDone;  // who reads has seen enough
+  return Trouble(absl::ErrnoToStatus(error, "cannot write standard output"));
 }
 
 std::string Overview() {

@@ -18,6 +18,9 @@ struct HelpOptions {
 
 int RunHelp(const HelpOptions& options, const CommonOptions& common);
 
+// Prints help that needs no manual. Returns the exit status; what could not be written is told.
+int PrintHelp(const std::string& text);
+
 // What `socktale` alone prints: what it is, three examples, the commands. At most 24 lines.
 std::string Overview();
 

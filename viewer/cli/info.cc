@@ -2,7 +2,6 @@
 #include "viewer/cli/info.h"
 
 #include <algorithm>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +16,8 @@
 #include "viewer/cli/json.h"
 #include "viewer/cli/table.h"
 #include "viewer/names/calls.h"
+#include "viewer/names/ids.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -25,17 +26,8 @@ const char* SeverityName(Severity severity) {
   return severity == Severity::kError ? "error" : severity == Severity::kWarning ? "warning" : "note";
 }
 
-std::string LocalTime(uint64_t wall_ns) {
-  const time_t seconds = static_cast<time_t>(wall_ns / 1'000'000'000);
-  tm local;
-  char text[32];
-  if (localtime_r(&seconds, &local) == nullptr) return "?";
-  return std::string(text, strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local));
-}
-
-std::string CommandLine(const google::protobuf::RepeatedPtrField<std::string>& words) {
-  return absl::StrJoin(words, " ", [](std::string* out, const std::string& word) { out->append(ShellQuote(word)); });
-}
+// The path of what came from standard input is a descriptor of ours.
+bool FromStdin(const NamedTrace& named) { return named.name == "stdin" && named.path.starts_with("/proc/self/fd/"); }
 
 // "exit 0", "killed by SIGSEGV", "still running", "ended".
 std::string EndOf(const Process& process) {
@@ -52,7 +44,7 @@ std::string Programs(const Process& process, const Output& output) {
     const std::string path = image.argv_size() > 0 ? image.argv(0) : image.path();
     if (i > 0) absl::StrAppend(&text, " ", std::string(output.Sign("→", ">")), " ");
     text += i + 1 == process.image_size() && image.argv_size() > 0 ? CommandLine(image.argv()) : Printable(path);
-    if (!image.not_recorded().empty()) absl::StrAppend(&text, " (not recorded: ", image.not_recorded(), ")");
+    if (!image.not_recorded().empty()) absl::StrAppend(&text, " (not recorded: ", Printable(image.not_recorded()), ")");
   }
   return text;
 }
@@ -111,37 +103,36 @@ void PrintHead(const NamedTrace& named, const EventCounts& counts, const CommonO
     output.Line(absl::StrCat("  ", PadRight(what, 11), text));
   };
   const std::string command = header.command_size() == 0 ? "socktale collect" : CommandLine(header.command());
-  output.Line(absl::StrCat(output.Paint(Style::kTitle, named.name), "   ", command));
+  output.Line(absl::StrCat(output.Paint(Style::kTitle, Printable(named.name)), "   ", command));
   row("recorded",
-      absl::StrCat(LocalTime(header.start_wall_ns()), " for ", FormatDuration(tables.end_ns(), output.look().unicode),
-                   header.host().empty() ? "" : " on ", header.host(), header.kernel().empty() ? "" : ", Linux ",
-                   header.kernel(), ", by socktale ", header.version()));
-  row("file", absl::StrCat(named.path, ", ", FormatSize(file.file_size(), common.exact_bytes), ", ",
+      absl::StrCat(FormatLocal(header.start_wall_ns(), true), " for ",
+                   FormatDuration(tables.end_ns(), output.look().unicode), header.host().empty() ? "" : " on ",
+                   Printable(header.host()), header.kernel().empty() ? "" : ", Linux ", Printable(header.kernel()),
+                   ", by socktale ", Printable(header.version())));
+  row("file", absl::StrCat(FromStdin(named) ? "from standard input" : Printable(named.path), ", ",
+                           FormatSize(file.file_size(), common.exact_bytes), ", ",
                            CountOf(file.blocks().size(), "block"), file.sealed() ? "" : ", not sealed"));
   row("holds", absl::StrCat(FormatCount(tables.event_count()), tables.event_count() == 1 ? " event, " : " events, ",
                             ConnectionsInWords(tables), ", ",
                             CountOf(static_cast<uint64_t>(tables.process_size()), "process", "processes"), ", ",
                             CountOf(static_cast<uint64_t>(tables.thread_size()), "thread")));
   row("payload", PayloadInWords(header, counts, common));
-  row("data of", header.io().empty() ? "sockets" : header.io());
+  row("data of", header.io().empty() ? "sockets" : Printable(header.io()));
   row("calls", CallsInWords(counts));
   row("drops", DropsInWords(tables));
 }
 
-absl::Status PrintProcesses(const Trace& trace, const CommonOptions& common, Output& output) {
+void PrintProcesses(const Trace& trace, Output& output) {
   const Tables& tables = trace.tables();
-  if (tables.process_size() == 0) return absl::OkStatus();
+  if (tables.process_size() == 0) return;
   Table table({{"process", "PROCESS"},
                {"start", "START", Align::kRight},
                {"life", "LIFE", Align::kRight},
                {"events", "EVENTS", Align::kRight},
                {"end", "END"},
                {"program", "PROGRAM", Align::kLeft, true, 20}});
-  RETURN_IF_ERROR(table.SelectColumns(common.columns));
-  TimeFormat time(common.time, trace.header().start_wall_ns(), 3);
-  uint64_t shown = 0;
+  TimeFormat time(TimeForm::kSinceStart, trace.header().start_wall_ns(), 3);
   for (const Process& process : tables.process()) {
-    if (common.limit > 0 && shown++ >= common.limit) break;
     const uint64_t end_ns = process.end_ns() != 0 ? process.end_ns() : tables.end_ns();
     const uint64_t life_ns = end_ns > process.start_ns() ? end_ns - process.start_ns() : 0;
     const bool trouble = process.exit_signal() != 0 || process.exit_status() != 0;
@@ -151,7 +142,6 @@ absl::Status PrintProcesses(const Trace& trace, const CommonOptions& common, Out
   }
   output.Line("");
   table.Print(output, 2, 2);
-  return absl::OkStatus();
 }
 
 void PrintStatement(const std::vector<std::string>& file, const EventCounts& counts, const Trace& trace,
@@ -176,14 +166,21 @@ void PrintStatement(const std::vector<std::string>& file, const EventCounts& cou
         "  ", output.Paint(style,
                            absl::StrCat(std::string(sign), " ", MissingInWords(*row, trace.process(row->process()))))));
   }
-  if (file.empty() && counts.unreadable.empty() && rows.empty()) output.Line("  Everything is there.");
+  if (file.empty() && counts.unreadable.empty() && rows.empty()) {
+    output.Line("  Nothing: every call that was seen is there, with all its bytes.");
+  }
+  // No count can tell these: nobody sees them happen.
+  for (const char* line : {"No recording sees what the C library does inside itself:",
+                           "stdio on sockets, the resolver's packets, syslog."}) {
+    output.Line(absl::StrCat("  ", output.Paint(Style::kRemark, line)));
+  }
 }
 
 void PrintJson(const NamedTrace& named, const std::vector<std::string>& file, const EventCounts& counts,
                Output& output) {
   const Tables& tables = named.trace.tables();
   Json first = TraceJson(named.trace);
-  first["path"] = named.path;
+  if (!FromStdin(named)) AddBytes(first, "path", named.path);
   first["size"] = named.trace.file().file_size();
   first["io"] = named.trace.header().io();
   first["moved"] = counts.moved_bytes;
@@ -202,12 +199,10 @@ void PrintJson(const NamedTrace& named, const std::vector<std::string>& file, co
                        {"note", call >= CALL_ATTACHED}});
   }
   for (const Process& process : tables.process()) {
-    Json line = {{"type", "process"},
-                 {"pid", process.pid()},
-                 {"process", process.name()},
-                 {"t_ns", process.start_ns()},
-                 {"events", process.event_count()}};
-    if (process.pid_use() > 1) line["pid_use"] = process.pid_use();
+    Json line = {{"type", "process"}};
+    AddProcess(line, &process);
+    line["t_ns"] = process.start_ns();
+    line["events"] = process.event_count();
     if (const Process* parent = named.trace.process(process.parent()); parent != nullptr)
       line["parent_pid"] = parent->pid();
     if (process.end_ns() != 0) line["end_ns"] = process.end_ns();
@@ -239,7 +234,7 @@ void PrintJson(const NamedTrace& named, const std::vector<std::string>& file, co
                  {"severity", SeverityName(SeverityOf(row->kind()))},
                  {"count", row->count()}};
     const Process* process = named.trace.process(row->process());
-    if (process != nullptr) line["pid"] = process->pid();
+    AddProcess(line, process);
     if (!row->detail().empty()) line["detail"] = Printable(row->detail());
     line["words"] = MissingInWords(*row, process);
     WriteJson(output, line);
@@ -262,7 +257,7 @@ absl::Status PrintInfo(const NamedTrace& named, const CommonOptions& common, Out
     return absl::OkStatus();
   }
   PrintHead(named, counts, common, output);
-  RETURN_IF_ERROR(PrintProcesses(named.trace, common, output));
+  PrintProcesses(named.trace, output);
   PrintStatement(file, counts, named.trace, output);
   return absl::OkStatus();
 }
@@ -273,10 +268,8 @@ int RunInfo(const InfoOptions& options, const CommonOptions& common) {
   absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common);
   if (!output.ok()) return Trouble(output.status());
   bool complete = false;
-  const absl::Status printed = PrintInfo(*opened, common, **output, complete);
-  const absl::Status closed = (*output)->Close();
-  if (!printed.ok()) return Trouble(printed);
-  if (!closed.ok()) return Trouble(closed);
+  const absl::Status done = (*output)->Close(PrintInfo(*opened, common, **output, complete));
+  if (!done.ok()) return Trouble(done);
   return options.strict && !complete ? kExitNo : kExitDone;
 }
 

@@ -14,16 +14,36 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "viewer/cli/format.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
 
 std::string String(std::string_view bytes) { return std::string(bytes); }
 
+// JSON allows DEL and the C1 controls as they are, terminals act on them: here they become \u009b and the like.
+std::string WithoutControls(std::string_view json) {
+  std::string safe;
+  safe.reserve(json.size());
+  for (size_t i = 0; i < json.size(); ++i) {
+    const auto next = i + 1 < json.size() ? static_cast<unsigned char>(json[i + 1]) : 0u;
+    if (json[i] == '\x7f') {
+      safe += "\\u007f";
+    } else if (json[i] == '\xc2' && next >= 0x80 && next < 0xa0) {
+      absl::StrAppend(&safe, "\\u00", absl::Hex(next));
+      ++i;
+    } else {
+      safe += json[i];
+    }
+  }
+  return safe;
+}
+
 }  // namespace
 
 void WriteJson(Output& output, const Json& object) {
-  output.WriteBytes(object.dump(-1, ' ', !output.look().unicode, Json::error_handler_t::replace) + "\n");
+  const std::string line = object.dump(-1, ' ', !output.look().unicode, Json::error_handler_t::replace);
+  output.WriteBytes(WithoutControls(line) + "\n");
 }
 
 Json TraceJson(const Trace& trace) {
@@ -46,15 +66,19 @@ Json TraceJson(const Trace& trace) {
   Json missing = Json::array();
   for (const Missing& row : tables.missing()) {
     Json entry = {{"kind", row.kind()}, {"count", row.count()}};
-    if (const Process* process = trace.process(row.process()); process != nullptr) {
-      entry["pid"] = process->pid();
-      entry["process"] = process->name();
-    }
+    AddProcess(entry, trace.process(row.process()));
     if (!row.detail().empty()) entry["detail"] = row.detail();
     missing.push_back(std::move(entry));
   }
   object["missing"] = std::move(missing);
   return object;
+}
+
+void AddProcess(Json& object, const Process* process) {
+  if (process == nullptr) return;
+  object["pid"] = process->pid();
+  if (process->pid_use() > 1) object["pid_use"] = process->pid_use();
+  object["process"] = process->name();
 }
 
 void AddBytes(Json& object, std::string_view key, std::string_view bytes) {

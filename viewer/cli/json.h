@@ -24,6 +24,9 @@ void WriteJson(Output& output, const Json& object);
 // {"type":"trace","schema":"socktale/1","start":"2026-…Z","cmd":["curl",…],"dropped":0,…}: the first line of all.
 Json TraceJson(const Trace& trace);
 
+// "pid", "pid_use" from its second use in the trace on, and "process", its name; nothing where process is null.
+void AddProcess(Json& object, const Process* process);
+
 // object[key] = text where it is valid UTF-8, else object[key + "_b64"] = its base64.
 void AddBytes(Json& object, std::string_view key, std::string_view bytes);
 

@@ -20,6 +20,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/paths.h"
 #include "base/status_macros.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "proto/trace.pb.h"
@@ -43,11 +44,6 @@ bool IsDirectory(const std::string& path) {
 bool IsFile(const std::string& path) {
   struct stat status;
   return stat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode);
-}
-
-std::string BaseName(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
 absl::StatusOr<std::string> Absolute(const std::string& path) {
@@ -281,6 +277,15 @@ absl::StatusOr<std::string> NewTracePath(const std::vector<std::string>& command
   return path;
 }
 
+absl::StatusOr<bool> IsFirstTime(const std::string& what) {
+  ASSIGN_OR_RETURN(const std::string library, LibraryDirectory());
+  RETURN_IF_ERROR(MakeDirectories(library));
+  const std::string mark = absl::StrCat(library, "/.", what);
+  const UniqueFd made(open(mark.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (made.valid() || errno == EEXIST) return made.valid();
+  return absl::UnavailableError(absl::StrCat(mark, ": ", ErrorText()));
+}
+
 absl::StatusOr<std::vector<LibraryEntry>> ListLibrary() {
   ASSIGN_OR_RETURN(const std::string library, LibraryDirectory());
   std::vector<LibraryEntry> entries;
@@ -313,7 +318,9 @@ absl::StatusOr<ResolvedTrace> ResolveTrace(const std::string& argument) {
     }
     if (entries.empty()) return absl::NotFoundError("there are no traces yet; record one: socktale run CMD");
     if (back >= entries.size()) {
-      return absl::NotFoundError(absl::StrCat(argument, ": there are only ", entries.size(), " traces"));
+      return absl::NotFoundError(
+          absl::StrCat(argument, ": there ",
+                       entries.size() == 1 ? "is only 1 trace" : absl::StrCat("are only ", entries.size(), " traces")));
     }
     return ResolvedTrace{entries[back].path, entries[back].name, UniqueFd()};
   }
@@ -329,9 +336,9 @@ absl::StatusOr<ResolvedTrace> ResolveTrace(const std::string& argument) {
 }
 
 absl::StatusOr<NamedTrace> OpenNamedTrace(const std::string& argument) {
-  ASSIGN_OR_RETURN(const ResolvedTrace resolved, ResolveTrace(argument));
+  ASSIGN_OR_RETURN(ResolvedTrace resolved, ResolveTrace(argument));
   absl::StatusOr<Trace> trace = Trace::Open(resolved.path);
-  if (trace.ok()) return NamedTrace{*std::move(trace), resolved.path, resolved.name};
+  if (trace.ok()) return NamedTrace{*std::move(trace), resolved.path, resolved.name, std::move(resolved.keep)};
   if (absl::StrContains(trace.status().message(), resolved.name)) return trace.status();
   return absl::Status(trace.status().code(), absl::StrCat(resolved.name, ": ", trace.status().message()));
 }

@@ -21,8 +21,8 @@ struct LibraryEntry {
   std::string name;   // "curl-3": the file name without its suffixes
   std::string path;   // absolute
   bool part = false;  // not sealed: being recorded, or its recorder was killed
-  uint64_t start_wall_ns =
-      0;  // when the recording began, ns since 1970; the file's mtime when its header is unreadable
+  // When the recording began, ns since 1970; the file's mtime when its header is unreadable.
+  uint64_t start_wall_ns = 0;
 };
 
 // A trace that a command is to open.
@@ -46,6 +46,10 @@ absl::StatusOr<std::string> RuntimeDirectory();
 // a proposal: the writer's O_EXCL decides, and a loser of that race asks again.
 absl::StatusOr<std::string> NewTracePath(const std::vector<std::string>& command, const std::string& output_template);
 
+// Whether this user meets `what` (a word) for the first time: the library's directory, which is made, remembers it as
+// an empty file ".what". An error when it cannot.
+absl::StatusOr<bool> IsFirstTime(const std::string& what);
+
 // All traces of the library, the newest recording first. An absent directory holds none.
 absl::StatusOr<std::vector<LibraryEntry>> ListLibrary();
 
@@ -57,6 +61,7 @@ struct NamedTrace {
   Trace trace;
   std::string path;
   std::string name;
+  UniqueFd keep = {};  // as in ResolvedTrace: `path` is good as long as this lives
 };
 
 // ResolveTrace and Trace::Open; the message of an error names the trace.

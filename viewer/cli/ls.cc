@@ -3,20 +3,19 @@
 
 #include <sys/stat.h>
 
-#include <ctime>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "proto/trace_file_reader.h"
 #include "viewer/cli/format.h"
 #include "viewer/cli/json.h"
 #include "viewer/cli/library.h"
 #include "viewer/cli/table.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -64,16 +63,7 @@ Row Examine(const LibraryEntry& entry) {
 std::string Command(const Row& row) {
   if (!row.header.has_value()) return "";
   if (row.header->command_size() == 0) return "(collect)";
-  return absl::StrJoin(row.header->command(), " ",
-                       [](std::string* out, const std::string& word) { out->append(ShellQuote(word)); });
-}
-
-std::string When(uint64_t wall_ns) {
-  const time_t seconds = static_cast<time_t>(wall_ns / 1'000'000'000);
-  tm local;
-  char text[32];
-  if (localtime_r(&seconds, &local) == nullptr) return "?";
-  return std::string(text, strftime(text, sizeof text, "%Y-%m-%d %H:%M", &local));
+  return CommandLine(row.header->command());
 }
 
 Json RowJson(const Row& row) {
@@ -123,7 +113,7 @@ absl::Status PrintLs(const CommonOptions& common, Output& output) {
       continue;
     }
     const bool known = row.tables.has_value();
-    table.Add({row.entry.name, When(row.entry.start_wall_ns),
+    table.Add({Printable(row.entry.name), FormatLocal(row.entry.start_wall_ns, false),
                row.header.has_value() ? FormatDuration(row.duration_ns, output.look().unicode) : "-",
                known ? absl::StrCat(row.tables->connection_size()) : "-",
                known ? absl::StrCat(row.tables->process_size()) : "-", FormatSize(row.size, common.exact_bytes),
@@ -144,11 +134,8 @@ absl::Status PrintLs(const CommonOptions& common, Output& output) {
 int RunLs(const LsOptions&, const CommonOptions& common) {
   absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common);
   if (!output.ok()) return Trouble(output.status());
-  const absl::Status printed = PrintLs(common, **output);
-  const absl::Status closed = (*output)->Close();
-  if (!printed.ok()) return Trouble(printed);
-  if (!closed.ok()) return Trouble(closed);
-  return kExitDone;
+  const absl::Status done = (*output)->Close(PrintLs(common, **output));
+  return done.ok() ? kExitDone : Trouble(done);
 }
 
 }  // namespace socktale

@@ -15,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "viewer/cli/arguments.h"
 #include "viewer/cli/collect.h"
 #include "viewer/cli/common.h"
 #include "viewer/cli/conns.h"
@@ -29,114 +30,14 @@
 #include "viewer/cli/ls.h"
 #include "viewer/cli/run.h"
 #include "viewer/cli/show.h"
+#include "viewer/cli/usage.h"
 #include "viewer/cli/version.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
 
 using Action = std::function<int()>;
-
-// ---- Options that several commands have -----------------------------------------------------------------------
-
-template <typename Parse, typename Value>
-void AddParsed(CLI::App& app, const std::string& names, const char* type, Parse parse, Value& value,
-               const std::string& help) {
-  app.add_option_function<std::string>(
-         names,
-         [parse, &value, names](const std::string& text) {
-           const auto parsed = parse(text);
-           if (!parsed.ok()) throw CLI::ValidationError(std::string(parsed.status().message()));
-           value = *parsed;
-         },
-         help)
-      ->type_name(type);
-}
-
-template <typename Value>
-void AddChoice(CLI::App& app, const std::string& name, const std::vector<std::pair<std::string, Value>>& choices,
-               Value& value, const std::string& help) {
-  std::vector<std::string> words;
-  for (const auto& [word, meaning] : choices) words.push_back(word);
-  app.add_option_function<std::string>(
-         name,
-         [name, choices, words, &value](const std::string& text) {
-           for (const auto& [word, meaning] : choices) {
-             if (word == text) {
-               value = meaning;
-               return;
-             }
-           }
-           const std::string nearest = NearestWord(text, words);
-           throw CLI::ValidationError(absl::StrCat(name, " ", text, ": ",
-                                                   nearest.empty()
-                                                       ? absl::StrCat("one of ", CLI::detail::join(words, ", "))
-                                                       : absl::StrCat("did you mean ", nearest, "?")));
-         },
-         help)
-      ->type_name(CLI::detail::join(words, "|"));
-}
-
-CLI::Option* AddSwitch(CLI::App& app, const std::string& names, bool& value, const std::string& help) {
-  return app.add_flag(names, value, help)->disable_flag_override();
-}
-
-void AddQuiet(CLI::App& app, CommonOptions& common) {
-  AddSwitch(app, "-q,--quiet", common.quiet, "no words about the results");
-}
-
-// What every command that prints results has.
-void AddDisplay(CLI::App& app, CommonOptions& common) {
-  app.add_option("-o,--output", common.output, "write to FILE (- is standard output)")->type_name("FILE");
-  AddSwitch(app, "--json", common.json, "JSON Lines, for scripts");
-  AddChoice(app, "--color", {{"auto", ColorMode::kAuto}, {"always", ColorMode::kAlways}, {"never", ColorMode::kNever}},
-            common.color, "colours");
-  AddSwitch(app, "--ascii", common.ascii, "no signs beyond ASCII");
-  AddQuiet(app, common);
-}
-
-// -t, and the same as an argument where the command's object is the trace.
-void AddTrace(CLI::App& app, CommonOptions& common, bool positional) {
-  app.add_option("-t,--trace", common.trace, "a path, a name from `ls`, @ the latest, @1 the one before, - stdin")
-      ->type_name("TRACE");
-  if (positional) app.add_option("TRACE", common.trace, "the trace; the latest if left out")->excludes("-t");
-}
-
-void AddTimeForm(CLI::App& app, CommonOptions& common) {
-  AddChoice(app, "--time",
-            {{"start", TimeForm::kSinceStart},
-             {"delta", TimeForm::kDelta},
-             {"wall", TimeForm::kWall},
-             {"utc", TimeForm::kUtc},
-             {"ns", TimeForm::kNs}},
-            common.time, "how points in time are written");
-}
-
-void AddRange(CLI::App& app, CommonOptions& common) {
-  AddParsed(app, "--from", "T", ParseTime, common.from_ns, "only from T on (12.5 or 250ms after the start)");
-  AddParsed(app, "--to", "T", ParseTime, common.to_ns, "only up to T");
-}
-
-void AddLimit(CLI::App& app, CommonOptions& common, const std::string& help) {
-  app.add_option("-n,--limit", common.limit, help)->type_name("N");
-}
-
-void AddColumns(CLI::App& app, CommonOptions& common) {
-  app.add_option("--columns", common.columns, "a,b: these; +a,b: these as well")->type_name("LIST");
-}
-
-void AddBytes(CLI::App& app, CommonOptions& common) {
-  AddSwitch(app, "--bytes", common.exact_bytes, "exact numbers of bytes");
-}
-
-void AddRecording(CLI::App& app, RecordingOptions& recording) {
-  app.add_option("--payload", recording.payload, "bytes kept per descriptor and direction: none, SIZE or full [64M]")
-      ->type_name("SIZE");
-  app.add_option("--io", recording.io, "whose reads and writes are kept: sockets, pipes, files, all [sockets]")
-      ->type_name("KINDS");
-  app.add_option("--on-full", recording.on_full, "when recording falls behind: wait (nothing is lost) or drop [wait]")
-      ->type_name("wait|drop");
-  app.add_option("--arena", recording.arena, "shared memory that may be used [1G]")->type_name("SIZE");
-}
 
 // ---- Commands -------------------------------------------------------------------------------------------------
 
@@ -145,15 +46,18 @@ Action AddRun(CLI::App& app, CommonOptions& common) {
   auto live = std::make_shared<std::string>();
   app.positionals_at_end();  // from the first word that is no option on, everything is CMD's
   app.add_option("CMD", options->command, "the program and its arguments")->required();
-  app.add_option("-o,--output", common.output, "the trace: a path, with %c command %p pid %t time %h host")
-      ->type_name("FILE");
-  app.add_flag("-l{-},--live{-}", *live, "also print events as they happen, to stderr or --live=FILE");
-  AddRecording(app, options->recording);
-  AddChoice(app, "--keep", {{"always", std::string("always")}, {"fail", std::string("fail")}}, options->keep,
-            "fail: drop the trace if CMD exits 0");
+  std::vector<CLI::Option*> of_own_trace = {
+      app.add_option("-o,--output", common.output, "the trace: a path, with %c command %p pid %t time %h host")
+          ->type_name("FILE"),
+      app.add_flag("-l{-},--live{-}", *live, "also print events as they happen, to stderr or --live=FILE")};
+  for (CLI::Option* option : AddRecording(app, options->recording)) of_own_trace.push_back(option);
+  of_own_trace.push_back(AddChoice(app, "--keep", {{"always", std::string("always")}, {"fail", std::string("fail")}},
+                                   options->keep, "fail: drop the trace if CMD exits 0"));
   AddSwitch(app, "--force", options->force, "run CMD even if it cannot be recorded");
-  AddSwitch(app, "--strict", options->strict, "exit 125 when anything is missing from the trace");
-  app.add_option("--into", options->into, "record into a running `collect`")->type_name("NAME");
+  of_own_trace.push_back(
+      AddSwitch(app, "--strict", options->strict, "exit 125 when anything is missing from the trace"));
+  CLI::Option* into = app.add_option("--into", options->into, "record into a running `collect`")->type_name("NAME");
+  for (CLI::Option* option : of_own_trace) option->excludes(into);
   AddQuiet(app, common);
   return [options, live, &common] {
     options->live = !live->empty();
@@ -191,10 +95,7 @@ Action AddEnv(CLI::App& app, CommonOptions& common) {
 Action AddShow(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<ShowOptions>();
   AddTrace(app, common, true);
-  app.add_option_function<size_t>(
-         "-s,--payload-bytes", [options](size_t bytes) { options->payload_bytes = bytes; },
-         "bytes of payload shown [32]")
-      ->type_name("N");
+  AddParsed(app, "-s,--payload-bytes", "N", ParseCount, options->payload_bytes, "bytes of payload shown [32]");
   AddSwitch(app, "-x,--hex", options->hex, "payload as hexadecimal");
   AddSwitch(app, "-l,--live", options->live, "keep reading while the trace grows");
   AddLimit(app, common, "at most N events");
@@ -239,10 +140,8 @@ Action AddFollow(CLI::App& app, CommonOptions& common) {
   AddChoice(app, "--side", {{"client", FollowSide::kClient}, {"server", FollowSide::kServer}}, options->side,
             "only what this side sent");
   AddParsed(app, "--pauses", "DURATION", ParseDuration, options->pauses_ns, "tell quiet stretches from this length on");
-  app.add_option_function<uint64_t>(
-         "--lines", [options](uint64_t lines) { options->lines = lines; },
-         "payload lines per transfer, 0: all [2 with --as auto, else all]")
-      ->type_name("N");
+  AddParsed(app, "--lines", "N", ParseCount, options->lines,
+            "payload lines per transfer, 0: all [2 with --as auto, else all]");
   AddBytes(app, common);
   AddRange(app, common);
   AddTimeForm(app, common);
@@ -328,22 +227,6 @@ const Command* Find(std::string_view name) {
   return nullptr;
 }
 
-// Options as "-n,--limit N", without CLI11's remarks on what they need, exclude and default to.
-class ShortHelpFormatter : public CLI::Formatter {
- public:
-  std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
-    std::string name = CLI::Formatter::make_option_name(option, is_positional);
-    for (size_t at = name.find('{'); at != std::string::npos; at = name.find('{')) {
-      name.erase(at, name.find('}', at) + 1 - at);  // "-l{-}": what a flag without a value stands for
-    }
-    return name;
-  }
-  std::string make_option_opts(const CLI::Option* option) const override {
-    const std::string type = option->get_type_name();
-    return option->get_type_size() == 0 || type.empty() || type == "TEXT" ? "" : " " + type;
-  }
-};
-
 // A command's CLI::App with its options; `common` and the options live as long as the action.
 std::unique_ptr<CLI::App> MakeApp(const Command& command, CommonOptions& common, Action& action) {
   auto app = std::make_unique<CLI::App>(command.summary, absl::StrCat("socktale ", command.name));
@@ -362,13 +245,18 @@ std::string ShortHelp(const Command& command) {
   return MakeApp(command, common, action)->help();
 }
 
+// The command that `word` may have meant; empty: none is near.
+std::string NearestCommand(const std::string& word) {
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) names.push_back(command.name);
+  return NearestWord(word, names);
+}
+
 // "'conn' is not a socktale command", with the one that may be meant, else how to trace it. arguments: the words
 // behind.
 int UnknownCommand(const std::string& word, const std::vector<std::string>& arguments) {
-  std::vector<std::string> names;
-  for (const Command& command : kCommands) names.push_back(command.name);
   std::string message = absl::StrCat("'", Printable(word), "' is not a socktale command. ");
-  if (const std::string nearest = NearestWord(word, names); !nearest.empty()) {
+  if (const std::string nearest = NearestCommand(word); !nearest.empty()) {
     absl::StrAppend(&message, "Did you mean ", nearest, "?");
   } else {
     absl::StrAppend(&message, "To trace it: socktale run ", ShellQuote(word));
@@ -382,35 +270,22 @@ Action AddHelp(CLI::App& app, CommonOptions& common) {
   auto name = std::make_shared<std::string>();
   app.add_option("COMMAND", *name, "the command; an overview if left out");
   return [name, &common] {
-    if (name->empty()) {
-      const std::string overview = Overview();
-      return std::fputs(overview.c_str(), stdout) >= 0 ? kExitDone : kExitTrouble;
-    }
+    if (name->empty()) return PrintHelp(Overview());
     const Command* command = Find(*name);
-    if (command == nullptr) return UnknownCommand(*name, {});
+    if (command == nullptr) {
+      const std::string nearest = NearestCommand(*name);
+      return Trouble(absl::StrCat("there is no command '", Printable(*name), "'",
+                                  nearest.empty() ? "; socktale help lists them" : ". Did you mean ", nearest,
+                                  nearest.empty() ? "" : "?"));
+    }
     return RunHelp({.command = command->name, .short_help = ShortHelp(*command)}, common);
   };
 }
 
-// What is wrong with a command line, and what may have been meant.
-std::string UsageInWords(const CLI::App& app, const CLI::ParseError& error) {
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
-    for (const std::string& extra : app.remaining()) {
-      if (!absl::StartsWith(extra, "-") || extra == "-") continue;
-      const std::string option = extra.substr(0, extra.find('='));
-      std::vector<std::string> names;
-      for (const CLI::Option* known : app.get_options()) {
-        for (const std::string& name : known->get_lnames()) names.push_back("--" + name);
-      }
-      const std::string nearest = absl::StartsWith(option, "--") ? NearestWord(option, names) : "";
-      return absl::StrCat("unknown option '", Printable(option), "'",
-                          nearest.empty() ? "" : absl::StrCat(". Did you mean ", nearest, "?"));
-    }
-    const std::vector<std::string> extras = app.remaining();
-    return absl::StrCat("one argument too many: '", extras.empty() ? "" : Printable(extras.back()), "'");
-  }
-  // CLI11 puts the option's name first: "-n: 1 required N missing".
-  return error.what();
+int WrongUsage(const Command& command, const std::string& words) {
+  std::fprintf(stderr, "socktale %s: %s\nsocktale %s -h shows what it takes\n", command.name, words.c_str(),
+               command.name);
+  return kExitTrouble;
 }
 
 int RunCommand(const Command& command, std::vector<std::string> arguments) {
@@ -423,22 +298,18 @@ int RunCommand(const Command& command, std::vector<std::string> arguments) {
   } catch (const CLI::CallForAllHelp&) {
     return RunHelp({.command = command.name, .short_help = app->help()}, common);
   } catch (const CLI::CallForHelp&) {
-    return std::fputs(app->help().c_str(), stdout) >= 0 ? kExitDone : kExitTrouble;
+    return PrintHelp(app->help());
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "socktale %s: %s\nsocktale %s -h shows what it takes\n", command.name,
-                 UsageInWords(*app, error).c_str(), command.name);
-    return kExitTrouble;
+    return WrongUsage(command, UsageInWords(*app, error));
   }
+  if (common.from_ns > common.to_ns) return WrongUsage(command, "--from is later than --to: nothing lies between");
   const std::string_view name = command.name;
   if (name != "help" && name != "version") RecoverAndTell(common);  // so that its trace is whole when it is looked at
   return action();
 }
 
 int Main(std::vector<std::string> words) {
-  if (words.empty() || words.front() == "-h") {
-    const std::string overview = Overview();
-    return std::fputs(overview.c_str(), stdout) >= 0 ? kExitDone : kExitTrouble;
-  }
+  if (words.empty() || words.front() == "-h") return PrintHelp(Overview());
   const std::string first = words.front();
   if (first == "--") return RunCommand(*Find("run"), std::move(words));
   const std::vector<std::string> rest(words.begin() + 1, words.end());

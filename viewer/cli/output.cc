@@ -136,26 +136,26 @@ Look LookOf(int fd, const CommonOptions& common) {
   return look;
 }
 
-absl::StatusOr<std::unique_ptr<Output>> Output::Open(const CommonOptions& common, bool paging) {
+absl::StatusOr<std::unique_ptr<Output>> Output::Open(const CommonOptions& common, bool paging, bool growing) {
   // A reader that goes away must not kill us: the pager may still need the terminal put right.
   signal(SIGPIPE, SIG_IGN);
   if (common.output.empty() || common.output == "-") {
     const Look look = LookOf(STDOUT_FILENO, common);
     auto output = std::unique_ptr<Output>(new Output(look, STDOUT_FILENO, "standard output"));
-    output->page_ = paging && look.terminal && isatty(STDIN_FILENO) == 1;
+    output->page_ = paging && !growing && look.terminal && isatty(STDIN_FILENO) == 1;
     return output;
   }
-  UniqueFd file(open(common.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!file.valid()) {
-    const int error = errno;
-    return absl::ErrnoToStatus(error, absl::StrCat("cannot write ", common.output));
-  }
-  auto output = std::unique_ptr<Output>(new Output(LookOf(file.get(), common), file.get(), common.output));
-  output->owned_ = std::move(file);
+  absl::StatusOr<OutputFile> file = OutputFile::Open(common.output, growing);
+  if (!file.ok()) return file.status();
+  auto output = std::unique_ptr<Output>(new Output(LookOf(file->descriptor(), common), -1, common.output));
+  output->file_.emplace(*std::move(file));
   return output;
 }
 
-Output::~Output() { Close().IgnoreError(); }
+Output::~Output() {
+  if (file_.has_value()) return;  // not closed: not complete, so it is not kept
+  Finish();
+}
 
 void Output::Write(std::string_view text) {
   const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -190,16 +190,26 @@ void Output::Flush() {
   buffer_.clear();
 }
 
-absl::Status Output::Close() {
+void Output::Finish() {
   Flush();
-  if (pager_ > 0) {
-    owned_.reset();
-    fd_ = STDOUT_FILENO;
-    while (waitpid(pager_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    pager_ = -1;
+  if (pager_ <= 0) return;
+  pager_input_.reset();
+  fd_ = STDOUT_FILENO;
+  while (waitpid(pager_, nullptr, 0) < 0 && errno == EINTR) {
   }
-  return status_;
+  pager_ = -1;
+}
+
+absl::Status Output::Close(absl::Status printed) {
+  if (!file_.has_value()) {
+    Finish();
+  } else if (printed.ok()) {
+    Flush();
+    if (status_.ok()) status_ = file_->Keep();
+  }
+  buffer_.clear();
+  file_.reset();
+  return printed.ok() ? status_ : printed;
 }
 
 std::string Output::Paint(Style style, std::string_view text) const {
@@ -230,11 +240,19 @@ void Output::StartPager() {
   }
   signal(SIGINT, SIG_IGN);  // Ctrl-C is the pager's
   pager_ = child;
-  owned_.reset(ends[1]);
+  pager_input_.reset(ends[1]);
   fd_ = ends[1];
 }
 
 void Output::WriteOut(std::string_view bytes) {
+  if (file_.has_value()) {
+    const absl::StatusOr<int> fd = file_->Descriptor();
+    if (!fd.ok()) {
+      status_ = fd.status();
+      return;
+    }
+    fd_ = *fd;
+  }
   while (!bytes.empty() && !done()) {
     const ssize_t written = write(fd_, bytes.data(), bytes.size());
     if (written >= 0) {

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
 #include "viewer/cli/common.h"
+#include "viewer/cli/output_file.h"
 
 namespace socktale {
 
@@ -46,8 +48,11 @@ Look LookOf(int fd, const CommonOptions& common);
 class Output {
  public:
   // Opens common.output. On a terminal, results longer than the screen go through $PAGER (`less -FIRX` if unset);
-  // paging = false turns that off (raw bytes, output that follows something alive).
-  static absl::StatusOr<std::unique_ptr<Output>> Open(const CommonOptions& common, bool paging = true);
+  // paging = false turns that off (raw bytes). growing: the output follows something alive, so it is not paged, and a
+  // file has each part as soon as it is flushed; otherwise a file is as it was until Close. A file that is a trace is
+  // refused.
+  static absl::StatusOr<std::unique_ptr<Output>> Open(const CommonOptions& common, bool paging = true,
+                                                      bool growing = false);
 
   // Appends to `text` and looks as told: for tests, and for text that is laid out further.
   Output(std::string* text, Look look) : look_(look), text_(text) {}
@@ -61,8 +66,9 @@ class Output {
   void WriteBytes(std::string_view bytes);  // as they are
   void Flush();
 
-  // Writes what is left and waits for the pager. The first error of writing, with the file's name.
-  absl::Status Close();
+  // Writes what is left and waits for the pager. printed: how it went to make the results; if not well, a file stays
+  // as it was before. Returns printed, or the first error of writing, with the file's name.
+  absl::Status Close(absl::Status printed = absl::OkStatus());
 
   // Nobody reads any more: stop.
   bool gone() const { return gone_; }
@@ -83,12 +89,14 @@ class Output {
   Output(Look look, int fd, std::string name) : look_(look), fd_(fd), name_(std::move(name)) {}
 
   void StartPager();
+  void Finish();
   void WriteOut(std::string_view bytes);
 
   Look look_;
   std::string* text_ = nullptr;
   int fd_ = -1;
-  UniqueFd owned_;  // a file or the pager's input
+  UniqueFd pager_input_;
+  std::optional<OutputFile> file_;
   std::string name_;
   bool page_ = false;  // start a pager when the screen is full
   size_t lines_ = 0;   // written so far, while page_

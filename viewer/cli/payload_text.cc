@@ -8,6 +8,7 @@
 #include "viewer/cli/format.h"
 #include "viewer/cli/json.h"
 #include "viewer/cli/output.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {

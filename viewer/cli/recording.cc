@@ -10,12 +10,14 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/paths.h"
 #include "base/status_macros.h"
 #include "collector/recovery.h"
 #include "collector/shim_path.h"
 #include "viewer/cli/completeness.h"
 #include "viewer/cli/format.h"
 #include "viewer/cli/library.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -37,8 +39,6 @@ std::string_view UnrecordedInWords(std::string_view kind) {
   }
   return "";
 }
-
-std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 absl::Status ParseIo(const std::string& io, SessionOptions& options) {
   for (const absl::string_view kind : absl::StrSplit(io, ',')) {
@@ -93,19 +93,21 @@ absl::StatusOr<SessionOptions> MakeSessionOptions(const RecordingOptions& record
                                                   const std::vector<std::string>& command) {
   SessionOptions options;
   options.command = command;
-  if (recording.payload == "full") {
-    options.payload_limit = UINT64_MAX;
-  } else if (recording.payload == "none") {
-    options.payload_limit = 0;
-  } else {
-    ASSIGN_OR_RETURN(options.payload_limit, ParseSize(recording.payload));
+  const absl::StatusOr<uint64_t> payload = recording.payload == "full"   ? UINT64_MAX
+                                           : recording.payload == "none" ? 0
+                                                                         : ParseSize(recording.payload);
+  if (!payload.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--payload ", payload.status().message(), ", none or full"));
   }
+  options.payload_limit = *payload;
   RETURN_IF_ERROR(ParseIo(recording.io, options));
   if (recording.on_full != "wait" && recording.on_full != "drop") {
     return absl::InvalidArgumentError(absl::StrCat("--on-full ", recording.on_full, ": there are wait and drop"));
   }
   options.drop_when_full = recording.on_full == "drop";
-  ASSIGN_OR_RETURN(options.arena_bytes, ParseSize(recording.arena));
+  const absl::StatusOr<uint64_t> arena = ParseSize(recording.arena);
+  if (!arena.ok()) return absl::InvalidArgumentError(absl::StrCat("--arena ", arena.status().message()));
+  options.arena_bytes = *arena;
   if (options.arena_bytes < kLeastArena) {
     return absl::InvalidArgumentError(absl::StrCat("--arena ", recording.arena, ": 64k at least"));
   }
@@ -163,6 +165,14 @@ std::vector<std::string> ClosingLines(const SessionSummary& summary, std::string
   lines.push_back(summary.connections > 0 ? absl::StrCat("next: conns", trace, " · ", follow, " · info", trace)
                                           : absl::StrCat("next: show", trace, " · info", trace));
   return lines;
+}
+
+std::string ContentNotice(const SessionSummary& summary, const RecordingOptions& recording) {
+  if (summary.connections == 0 || recording.payload == "none") return "";
+  // Where it cannot be remembered it is better said too often than never.
+  if (!IsFirstTime("told-what-traces-hold").value_or(true)) return "";
+  return "This trace contains what the program sent, passwords included. It stays on this machine, readable by you "
+         "only.";
 }
 
 bool IsIncomplete(const SessionSummary& summary) {

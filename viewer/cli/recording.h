@@ -38,6 +38,10 @@ absl::StatusOr<std::unique_ptr<Session>> StartSession(const RecordingOptions& re
 // program: what to call what was recorded ("curl"); empty for `collect`.
 std::vector<std::string> ClosingLines(const SessionSummary& summary, std::string_view program);
 
+// What it means that traces hold what programs sent: to be said once to each user, with the first trace that does; else
+// empty. summary: of a trace that is kept.
+std::string ContentNotice(const SessionSummary& summary, const RecordingOptions& recording);
+
 // Whether --strict has something to complain about: events dropped, a process not recorded, recording stopped.
 bool IsIncomplete(const SessionSummary& summary);
 

@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/paths.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "collector/clock.h"
@@ -27,6 +28,7 @@
 #include "viewer/cli/format.h"
 #include "viewer/cli/library.h"
 #include "viewer/cli/output.h"
+#include "viewer/cli/output_file.h"
 #include "viewer/cli/session_file.h"
 
 namespace socktale {
@@ -39,13 +41,6 @@ constexpr int kMaxAncestors = 64;
 
 void Say(std::string_view message) {
   std::fprintf(stderr, "socktale: %.*s\n", static_cast<int>(message.size()), message.data());
-}
-
-std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
-std::string PathVariable() {
-  const char* path = getenv("PATH");
-  return path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";  // what execvp looks through without one, and more
 }
 
 // Whether `pid` is `ancestor` or descends from it.
@@ -79,6 +74,7 @@ class LivePrinter {
     int fd = STDERR_FILENO;
     UniqueFd owned;
     if (!file.empty()) {
+      RETURN_IF_ERROR(RefuseTrace(file));
       owned.reset(open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600));
       if (!owned.valid()) return absl::UnavailableError(absl::StrCat(file, ": ", std::strerror(errno)));
       fd = owned.get();
@@ -220,7 +216,10 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
     return 0;
   };
   absl::StatusOr<std::unique_ptr<Session>> started = StartSession(options.recording, common, options.command);
-  if (!started.ok()) return fail(std::string(started.status().message()), kExitOurFailure);
+  if (!started.ok()) {
+    const bool usage = absl::IsInvalidArgument(started.status());
+    return fail(std::string(started.status().message()), usage ? kExitTrouble : kExitOurFailure);
+  }
   std::unique_ptr<Session> session = *std::move(started);
   std::unique_ptr<LivePrinter> live;
   if (options.live) {
@@ -269,13 +268,16 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
     if (background > 0) {
       (void)session.release();  // the arena and the shims are the child's now
       if (command.impatient()) return status;
-      Tell(common, {absl::StrCat(CountOf(summary.connections, "connection"), ", ", CountOf(summary.events, "event"),
-                                 ", ", CountOf(summary.processes, "process", "processes"), " so far → ",
-                                 TraceName(summary.trace_path)),
-                    absl::StrCat(name, " has ended and ", CountOf(alive, "process", "processes"),
-                                 alive == 1 ? " it started lives" : " it started live",
-                                 " on: recording goes on in the background (pid ", background, ") until ",
-                                 alive == 1 ? "it is" : "they are", " gone")});
+      std::vector<std::string> lines = {
+          absl::StrCat(CountOf(summary.connections, "connection"), ", ", CountOf(summary.events, "event"), ", ",
+                       CountOf(summary.processes, "process", "processes"), " so far → ", TraceName(summary.trace_path)),
+          absl::StrCat(name, " has ended and ", CountOf(alive, "process", "processes"),
+                       alive == 1 ? " it started lives" : " it started live",
+                       " on: recording goes on in the background (pid ", background, ") until ",
+                       alive == 1 ? "it is" : "they are", " gone")};
+      const std::string notice = common.quiet || drop_trace ? "" : ContentNotice(summary, options.recording);
+      if (!notice.empty()) lines.push_back(notice);
+      Tell(common, lines);
       if (options.strict && IsIncomplete(summary)) *failure = kExitOurFailure;
       return status;
     }
@@ -292,6 +294,9 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
     unlink(summary->trace_path.c_str());
     lines.resize(1);
     lines.push_back(absl::StrCat(name, " exited 0, so the trace was dropped (--keep fail)"));
+  } else if (!common.quiet && !command.impatient()) {
+    const std::string notice = ContentNotice(*summary, options.recording);
+    if (!notice.empty()) lines.insert(lines.begin() + 1, notice);
   }
   if (!command.impatient()) Tell(common, lines);
   return status;
@@ -300,7 +305,7 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
 }  // namespace
 
 int RunRun(const RunOptions& options, const CommonOptions& common) {
-  const ProgramCheck program = CheckProgram(options.command[0], PathVariable());
+  const ProgramCheck program = CheckProgram(options.command[0], SearchPath());
   if (program.start_status() != 0) {
     Say(program.message);
     if (!program.way_out.empty()) Say(program.way_out);

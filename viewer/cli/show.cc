@@ -17,8 +17,10 @@
 #include "viewer/cli/completeness.h"
 #include "viewer/cli/event_json.h"
 #include "viewer/cli/event_line.h"
+#include "viewer/cli/format.h"
 #include "viewer/cli/library.h"
 #include "viewer/names/calls.h"
+#include "viewer/names/ids.h"
 
 namespace socktale {
 namespace {
@@ -129,9 +131,11 @@ void PrintCallsInProgress(const Trace& trace, const CommonOptions& common, Outpu
       Json object = {{"type", "in_call"},
                      {"tid", thread.tid()},
                      {"call", CallName(thread.in_call())},
-                     {"fd", thread.in_fd()},
+                     {"number", thread.in_fd()},
                      {"t_ns", thread.in_since_ns()}};
-      if (process != nullptr) object["pid"] = process->pid();
+      const DescriptorLife* life = trace.LifeAt(thread.process(), thread.in_fd(), thread.in_since_ns());
+      object["fd"] = DescriptorId(process, thread.in_fd(), life != nullptr ? life->generation() : 0);
+      AddProcess(object, process);
       WriteJson(output, object);
       continue;
     }
@@ -165,6 +169,10 @@ absl::Status Print(Trace& trace, const std::string& path, const ShowOptions& opt
     output.Flush();
     RETURN_IF_ERROR(FollowGrowth(trace, path, printer, output));
   }
+  const bool ranged = common.from_ns > 0 || common.to_ns < UINT64_MAX;
+  if (ranged && printer.printed() == 0 && !output.done()) {
+    Remark(common, absl::StrCat("0 of ", CountOf(trace.tables().event_count(), "event"), " in that time"));
+  }
   if (!printer.done() && common.to_ns == UINT64_MAX) PrintCallsInProgress(trace, common, output);
   return absl::OkStatus();
 }
@@ -178,18 +186,15 @@ absl::Status PrintShow(Trace& trace, const ShowOptions& options, const CommonOpt
 int RunShow(const ShowOptions& options, const CommonOptions& common) {
   absl::StatusOr<NamedTrace> opened = OpenNamedTrace(common.trace);
   if (!opened.ok()) return Trouble(opened.status());
-  for (const std::string& line : WhatIsMissing(opened->trace, opened->name, opened->path)) Remark(common, line);
+  TellWhatIsMissing(*opened, common);
   const std::vector<std::string> known_damage = DamageInWords(opened->trace.file());
-  absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common, !options.live);
+  absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common, true, options.live);
   if (!output.ok()) return Trouble(output.status());
-  const absl::Status printed = Print(opened->trace, opened->path, options, common, **output);
-  const absl::Status closed = (*output)->Close();
+  const absl::Status done = (*output)->Close(Print(opened->trace, opened->path, options, common, **output));
   for (const std::string& line : DamageInWords(opened->trace.file())) {  // met while reading
     if (std::find(known_damage.begin(), known_damage.end(), line) == known_damage.end()) Remark(common, line);
   }
-  if (!printed.ok()) return Trouble(printed);
-  if (!closed.ok()) return Trouble(closed);
-  return kExitDone;
+  return done.ok() ? kExitDone : Trouble(done);
 }
 
 }  // namespace socktale

@@ -225,10 +225,4 @@ bool IsBeingRecorded(const std::string& path) {
   return fd.valid() && flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
-std::string ProcessLabel(const Process& process) {
-  std::string label = absl::StrCat(process.name(), "[", process.pid());
-  if (process.pid_use() > 1) absl::StrAppend(&label, "#", process.pid_use());
-  return label + "]";
-}
-
 }  // namespace socktale

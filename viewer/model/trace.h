@@ -109,9 +109,6 @@ class Trace {
 // Whether a living recorder is still writing this file.
 bool IsBeingRecorded(const std::string& path);
 
-// "curl[4242]", "api[512#2]".
-std::string ProcessLabel(const Process& process);
-
 }  // namespace socktale
 
 #endif  // SOCKTALE_VIEWER_MODEL_TRACE_H_

@@ -12,9 +12,9 @@
 #include <cstddef>
 #include <cstring>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "viewer/names/printable.h"
 
 namespace socktale {
 namespace {
@@ -49,8 +49,8 @@ std::string Ipv6(const sockaddr_in6& address) {
 std::string Unix(absl::string_view bytes) {
   absl::string_view name = bytes.substr(offsetof(sockaddr_un, sun_path));
   if (name.empty()) return "-";
-  if (name[0] == '\0') return absl::StrCat("@", absl::CHexEscape(name.substr(1)));
-  return absl::Utf8SafeCHexEscape(name.substr(0, name.find('\0')));
+  if (name[0] == '\0') return absl::StrCat("@", Printable({name.data() + 1, name.size() - 1}));
+  return Printable({name.data(), std::min(name.find('\0'), name.size())});
 }
 
 uint16_t FamilyOf(absl::string_view bytes) {

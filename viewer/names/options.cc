@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/escaping.h"
@@ -16,6 +17,7 @@
 #include "absl/strings/str_format.h"
 #include "viewer/names/calls.h"
 #include "viewer/names/constants.h"
+#include "viewer/names/printable.h"
 #include "viewer/names/sockets.h"
 
 namespace socktale {
@@ -293,7 +295,7 @@ std::string OptionValue(uint32_t level, uint32_t option, absl::string_view value
   }
   const bool text = (level == SOL_SOCKET && option == SO_BINDTODEVICE) ||
                     (level == IPPROTO_TCP && (option == TCP_CONGESTION || option == TCP_ULP));
-  if (text) return absl::StrCat("\"", absl::CHexEscape(value.substr(0, value.find('\0'))), "\"");
+  if (text) return Quoted({value.data(), std::min(value.find('\0'), value.size())});
   int number;
   if (Read(value, number)) {
     if (level == SOL_SOCKET && option == SO_ERROR) return number == 0 ? "0" : ErrnoName(static_cast<uint32_t>(number));
@@ -302,8 +304,9 @@ std::string OptionValue(uint32_t level, uint32_t option, absl::string_view value
     return absl::StrCat(number);
   }
   uint64_t cookie;
-  if (Read(value, cookie)) return absl::StrFormat("%#x", cookie);
-  if (value.size() == 1) return absl::StrCat(static_cast<int>(value[0]));
+  const bool is_cookie = level == SOL_SOCKET && (option == SO_COOKIE || option == SO_NETNS_COOKIE);
+  if (is_cookie && Read(value, cookie)) return absl::StrFormat("%#x", cookie);
+  if (value.size() == 1) return absl::StrCat(static_cast<unsigned char>(value[0]));
   return absl::StrCat("0x", absl::BytesToHexString(value.substr(0, 32)), value.size() > 32 ? "..." : "");
 }
 

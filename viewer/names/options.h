@@ -16,8 +16,9 @@ std::string OptionLevelName(uint32_t level);              // "SOL_SOCKET", "IPPR
 std::string OptionName(uint32_t level, uint32_t option);  // "SO_REUSEADDR", "TCP_NODELAY"; else the number
 
 // An option's value as setsockopt gives or getsockopt gets it: "1" for an int, "{1, 10}" for SO_LINGER, "5 s" for a
-// struct timeval, an errno's name for SO_ERROR, a family's or a type's name for SO_DOMAIN and SO_TYPE, quoted text for
-// TCP_CONGESTION and SO_BINDTODEVICE; else its bytes in hexadecimal, and "" for none.
+// struct timeval, an errno's name for SO_ERROR, a family's or a type's name for SO_DOMAIN and SO_TYPE, one
+// hexadecimal number for SO_COOKIE and SO_NETNS_COOKIE, quoted text for TCP_CONGESTION and SO_BINDTODEVICE; a byte
+// alone as a number from 0 to 255; else the bytes in hexadecimal, and "" for none.
 std::string OptionValue(uint32_t level, uint32_t option, absl::string_view value);
 
 }  // namespace socktale
