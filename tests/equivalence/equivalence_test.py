@@ -264,8 +264,14 @@ class ExplanationsTest(unittest.TestCase):
         self.assertFalse(rule.explains('curl', self.difference(call='sendto2')))
         self.assertFalse(rule.explains('curl', matcher.Difference(matcher.EXTRA, self.difference().call)))
 
+    def test_a_rule_explains_as_many_as_it_may_of_each_program(self):
+        rule = Rule({'call': 'sendto', 'most': 2, 'reason': 'because'})
+        self.assertEqual([rule.explains('curl', self.difference()) for _ in range(3)], [True, True, False])
+        self.assertTrue(rule.explains('wget', self.difference()))
+
     def test_a_rule_without_a_reason_or_a_pattern_is_refused(self):
-        for table in ({'kind': 'missing'}, {'reason': 'because'}, {'reason': 'because', 'kin': 'missing'}):
+        for table in ({'kind': 'missing'}, {'reason': 'because'}, {'reason': 'because', 'kin': 'missing'},
+                      {'reason': 'because', 'most': 1}):
             with self.assertRaises(ValueError):
                 Rule(table)
 

@@ -3,7 +3,8 @@
 
 A rule is a table `[[rule]]` with a `reason` and patterns that must all match (whole words, Python's regular
 expressions): kind (missing, extra, payload), program (the scenario), call, result, origin, entry (a name of libc's
-function that was called first), words (anywhere in the line that is printed of the call).
+function that was called first), words (anywhere in the line that is printed of the call). With `most` it explains that
+many differences of a scenario and no more.
 """
 
 import re
@@ -18,14 +19,17 @@ class Rule:
     """One explanation; used counts what it explained."""
 
     def __init__(self, table):
-        unknown = set(table) - set(_PATTERNS) - {'reason'}
-        if unknown or not table.get('reason') or len(table) < 2:
+        unknown = set(table) - set(_PATTERNS) - {'reason', 'most'}
+        if unknown or not table.get('reason') or not set(table) & set(_PATTERNS):
             raise ValueError(f'a rule needs a reason and patterns among {", ".join(_PATTERNS)}: {table}')
         self.reason = table['reason']
         self.used = 0
+        self._most = table.get('most')
+        self._of_program = {}
         self._patterns = {name: re.compile(table[name]) for name in _PATTERNS if name in table}
 
     def explains(self, program, difference):
+        """Asked once for each difference of a program, since `most` counts."""
         call = difference.call
         values = {'kind': [difference.kind], 'program': [program], 'call': [call.call], 'result': [str(call.result)],
                   'origin': [call.origin], 'entry': call.entry}
@@ -35,7 +39,8 @@ class Rule:
                     return False
             elif not any(pattern.fullmatch(value) for value in values[name]):
                 return False
-        return True
+        count = self._of_program[program] = self._of_program.get(program, 0) + 1
+        return self._most is None or count <= self._most
 
     def __str__(self):
         return ' '.join(f'{name}={pattern.pattern!r}' for name, pattern in self._patterns.items())

@@ -20,6 +20,8 @@ extern const struct EachCall kMovingCalls[];
 extern const struct EachCall kMakingCalls[];
 extern const struct EachCall kAskingCalls[];
 extern const struct EachCall kProcessCalls[];
+extern const struct EachCall kKernelCalls[];
+extern const struct EachCall kLibraryCalls[];
 
 // Two ends of one conversation over the loopback: TCP (connected both ways) or UDP (each connected to the other).
 struct Ends {
