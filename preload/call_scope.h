@@ -26,6 +26,8 @@
 #include <errno.h>
 #include <stdint.h>
 
+#include <type_traits>
+
 #include "preload/abi/hook.h"
 #include "preload/arena_writer.h"
 #include "preload/attach.h"
@@ -76,6 +78,20 @@ class CallScope {
     Begin();
   }
 
+  // A call that moves bytes from `other` to `fd`: recorded when the data of either is.
+  enum Either { kEither };
+  CallScope(Hook hook, int fd, int other, Either) : hook_(hook), fd_(fd) {
+    if (__builtin_expect(!Recording(), 0)) {
+      if (fds::RecordsData(fds::Get(fd)) || fds::RecordsData(fds::Get(other))) CountUnrecorded();
+      return;
+    }
+    uint8_t to = fds::Get(fd);
+    if (to == fds::kUnknown) to = fds::Find(fd);
+    uint8_t from = fds::Get(other);
+    if (from == fds::kUnknown) from = fds::Find(other);
+    if (fds::RecordsData(to) || fds::RecordsData(from)) Begin();
+  }
+
   // True: the hook has an event to write once the real call is back.
   bool recording() const { return recording_; }
   uint64_t start_ns() const { return start_ns_; }
@@ -84,12 +100,24 @@ class CallScope {
   int fd() const { return fd_; }
 
   // Calls libc's function with the program's arguments and notes the return time. slot: this hook's member of `real`.
+  // Where this libc lacks the function the call fails with ENOSYS, as that of a kernel without it.
   template <typename Function, typename... Args>
   auto Real(Function& slot, Args... args) {
+    using Result = decltype(slot(args...));
     const Function function = ResolvedReal(slot, hook_);
-    auto result = function(args...);
-    if (recording_) end_ns_ = Now();
-    return result;
+    if (__builtin_expect(function == nullptr, 0)) {
+      errno = ENOSYS;
+      if (recording_) end_ns_ = Now();
+      if constexpr (std::is_pointer_v<Result>) return Result{nullptr};
+      if constexpr (std::is_integral_v<Result>) return static_cast<Result>(-1);
+    } else if constexpr (std::is_void_v<Result>) {
+      function(args...);
+      if (recording_) end_ns_ = Now();
+    } else {
+      const Result result = function(args...);
+      if (recording_) end_ns_ = Now();
+      return result;
+    }
   }
 
   // Fields 1 to 6: call, descriptor, times, result, and errno when the result is -1.

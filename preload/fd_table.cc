@@ -37,6 +37,15 @@ constinit uint64_t limit = UINT64_MAX;
 constinit bool keeps_pipe_data = false;
 constinit bool keeps_file_data = false;
 
+// The highest number that the table was told of, ever; -1: none. What closes all numbers from one on stops there.
+constinit std::atomic<int> highest{-1};
+
+void NoteHighest(int fd) {
+  int known = highest.load(std::memory_order_relaxed);
+  while (fd > known && !highest.compare_exchange_weak(known, fd, std::memory_order_relaxed)) {
+  }
+}
+
 bool InTable(int fd) { return static_cast<unsigned>(fd) < kTableSize; }
 
 uint32_t Milliseconds(uint64_t ns) {
@@ -93,6 +102,7 @@ uint8_t Find(int fd) {
   if (VforkChildPid() != 0) return entry;
   uint8_t known =
       kUnknown;  // unless another thread closed it and made a new one meanwhile, which is not what was asked
+  NoteHighest(fd);
   if (!table[fd].compare_exchange_strong(known, entry, std::memory_order_relaxed)) return known;
   ResetLife(fd);
   return entry;
@@ -106,11 +116,25 @@ void FoundReceived(int fd) {
 void Made(int fd, uint8_t entry) {
   if (!InTable(fd) || VforkChildPid() != 0) return;
   ResetLife(fd);
+  NoteHighest(fd);
   table[fd].store(entry, std::memory_order_relaxed);
 }
 
 void Gone(int fd) {
   if (InTable(fd) && VforkChildPid() == 0) table[fd].store(kUnknown, std::memory_order_relaxed);
+}
+
+void GoneRange(unsigned first, unsigned last) {
+  if (VforkChildPid() != 0) return;  // its parent has them all still
+  const int known = highest.load(std::memory_order_relaxed);
+  if (known < 0) return;
+  if (last > static_cast<unsigned>(known)) last = static_cast<unsigned>(known);
+  for (unsigned fd = first; fd <= last; ++fd) {
+    if (table[fd].load(std::memory_order_relaxed) == kUnknown)
+      continue;  // (a store would make the page this process's)
+    SummarizeBeforeClose(static_cast<int>(fd));
+    table[fd].store(kUnknown, std::memory_order_relaxed);
+  }
 }
 
 void StillThere(int fd, uint8_t entry) {

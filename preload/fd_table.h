@@ -57,6 +57,10 @@ void Made(int fd, uint8_t entry);
 // The number is about to be closed or replaced: before the real call.
 void Gone(int fd);
 
+// All numbers from `first` to `last` are about to be closed: as SummarizeBeforeClose and Gone of each. Looks at no
+// number above the highest that the table ever held.
+void GoneRange(unsigned first, unsigned last);
+
 // It was not closed after all (the call failed): back to the entry it had.
 void StillThere(int fd, uint8_t entry);
 

@@ -27,6 +27,8 @@ extern "C" {
 
 // The fortified forms: as the plain ones, with the size of the caller's buffer, which libc checks.
 ssize_t __read_chk(int fd, void* buf, size_t len, size_t buf_size);
+ssize_t __pread_chk(int fd, void* buf, size_t len, off_t offset, size_t buf_size);
+ssize_t __pread64_chk(int fd, void* buf, size_t len, off64_t offset, size_t buf_size);
 ssize_t __recv_chk(int fd, void* buf, size_t len, size_t buf_size, int flags);
 ssize_t __recvfrom_chk(int fd, void* __restrict buf, size_t len, size_t buf_size, int flags,
                        struct sockaddr* __restrict address, socklen_t* __restrict address_len);
@@ -46,6 +48,8 @@ int __open(const char* path, int flags, ...);
 int __open64(const char* path, int flags, ...);
 int __pipe(int fds[2]);
 ssize_t __read(int fd, void* buf, size_t len);
+ssize_t __pread64(int fd, void* buf, size_t len, off64_t offset);
+ssize_t __pwrite64(int fd, const void* buf, size_t len, off64_t offset);
 ssize_t __write(int fd, const void* buf, size_t len);
 ssize_t __send(int fd, const void* buf, size_t len, int flags);
 int __connect(int fd, const struct sockaddr* address, socklen_t address_len);

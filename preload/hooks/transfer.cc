@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes moved: read, write, send, recv with their vectored and fortified forms, and sendfile. (Calls with a msghdr are
-// in messages.cc.)
+// Bytes moved: read, write, send, recv with their vectored and fortified forms. (Calls with a msghdr are in
+// messages.cc, those with an offset in offsets.cc, and those that the kernel moves by itself, as sendfile, in
+// kernel_copies.cc.)
 //
 // The caller's buffers are looked at when the call has succeeded, and only as far as bytes moved: the kernel has just
 // read or written them.
 
 #include "preload/hooks/transfer.h"
-
-#include <sys/stat.h>
 
 #include "preload/poison.h"
 #include "preload/readable.h"
@@ -115,41 +114,6 @@ EventHead VectorHead(const CallScope& call, ssize_t result, const iovec* parts, 
   return head;
 }
 
-// ---- sendfile --------------------------------------------------------------------------------------------------
-
-// Where sendfile began to read `moved` bytes, if they can be read again: `in` is a regular file. offset: the caller's,
-// which the call has moved on, or null: the file's own position was moved.
-bool RangeInFile(int in, const off_t* offset, size_t moved, uint64_t& begin) {
-  struct stat status;
-  if (RawSyscall(SYS_fstat, in, RawPointer(&status)) != 0 || !S_ISREG(status.st_mode)) return false;
-  const long end = offset != nullptr ? *offset : RawSyscall(SYS_lseek, in, 0, SEEK_CUR);
-  if (end < static_cast<long>(moved)) return false;
-  begin = static_cast<uint64_t>(end) - moved;
-  return true;
-}
-
-ssize_t RecordSendfile(const CallScope& call, ssize_t result, int in, const off_t* offset, size_t count) {
-  if (!call.recording()) return result;
-  EventHead head = call.Head(result);
-  head.size = count;
-  head.new_fd = in;
-  uint64_t begin = 0;
-  if (result > 0 && RangeInFile(in, offset, Moved(result), begin)) {
-    SetSent(head, {.file = in, .offset = begin}, Moved(result), 0);
-    head.notes |= field::EVENT_NOTE_READ_BACK;
-  } else if (result > 0) {
-    head.moved = Moved(result);
-    head.notes |= field::EVENT_NOTE_NOT_SEEN;
-  }
-  call.Leave();
-  EventWriter event(head, wire::kMaxNumberField);
-  if (event.ok()) {
-    event.tail().Uint<field::event::kOffset>(begin);
-    event.Commit();
-  }
-  return result;
-}
-
 }  // namespace
 
 // ---- Received --------------------------------------------------------------------------------------------------
@@ -249,17 +213,6 @@ INTERPOSE ssize_t sendto(int fd, const void* buf, size_t size, int flags, const 
   const ssize_t result = call.Real(real.sendto, fd, buf, size, flags, address, address_size);
   const bool known = call.recording() && KernelReadArguments(result);
   return RecordSent(call, result, buf, size, flags, known ? GivenAddress(address, address_size) : ByteSpan());
-}
-
-INTERPOSE ssize_t sendfile(int out, int in, off_t* offset, size_t count) noexcept {
-  CallScope call(Hook::sendfile, out, Record::kByDescriptor);
-  return RecordSendfile(call, call.Real(real.sendfile, out, in, offset, count), in, offset, count);
-}
-
-INTERPOSE ssize_t sendfile64(int out, int in, off64_t* offset, size_t count) noexcept {
-  static_assert(sizeof(off_t) == sizeof(off64_t));
-  CallScope call(Hook::sendfile64, out, Record::kByDescriptor);
-  return RecordSendfile(call, call.Real(real.sendfile64, out, in, offset, count), in, offset, count);
 }
 
 }  // namespace socktale
