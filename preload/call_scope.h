@@ -51,6 +51,16 @@ enum class Record {
   kByDescriptor,  // read, write and their like: only on descriptors whose data is recorded (--io)
 };
 
+// A call that the program asks of syscall(2), by its number: noted for the hook that does it, whose CallScope takes it
+// before the real call (so nothing is held across that) and gives the kernel the number instead of calling libc. That
+// way such a call is none that pthread_cancel ends, as the program has it.
+struct ByNumber {
+  uint32_t hook;  // of the hook meant, plus one; 0: none
+  int32_t number;
+  long rest[2];  // what the kernel gets behind the arguments of the C function
+};
+extern constinit __thread ByNumber by_number __attribute__((tls_model("initial-exec")));
+
 class CallScope {
  public:
   // A call that works on no descriptor, or on several.
@@ -59,6 +69,7 @@ class CallScope {
   // A call on a descriptor that need not be known for it: close, openat's directory.
   enum Unseen { kUnseen };
   CallScope(Hook hook, int fd, Unseen) : hook_(hook), fd_(fd) {
+    TakeNumber();
     if (__builtin_expect(Recording(), 1)) {
       Begin();
     } else {
@@ -68,6 +79,7 @@ class CallScope {
 
   // A call on `fd`. A descriptor that the shim never saw made is looked at first (CALL_FOUND). `fd` may be invalid.
   CallScope(Hook hook, int fd, Record record = Record::kAlways) : hook_(hook), fd_(fd) {
+    TakeNumber();
     if (__builtin_expect(!Recording(), 0)) {
       if (record == Record::kAlways || fds::RecordsData(fds::Get(fd))) CountUnrecorded();
       return;
@@ -81,6 +93,7 @@ class CallScope {
   // A call that moves bytes from `other` to `fd`: recorded when the data of either is.
   enum Either { kEither };
   CallScope(Hook hook, int fd, int other, Either) : hook_(hook), fd_(fd) {
+    TakeNumber();
     if (__builtin_expect(!Recording(), 0)) {
       if (fds::RecordsData(fds::Get(fd)) || fds::RecordsData(fds::Get(other))) CountUnrecorded();
       return;
@@ -104,6 +117,13 @@ class CallScope {
   template <typename Function, typename... Args>
   auto Real(Function& slot, Args... args) {
     using Result = decltype(slot(args...));
+    if constexpr (std::is_integral_v<Result> && sizeof...(Args) <= 6) {
+      if (__builtin_expect(number_ >= 0, 0)) {
+        const Result result = static_cast<Result>(ToKernel(Arguments{{AsLong(args)...}}));
+        if (recording_) end_ns_ = Now();
+        return result;
+      }
+    }
     const Function function = ResolvedReal(slot, hook_);
     if (__builtin_expect(function == nullptr, 0)) {
       errno = ENOSYS;
@@ -143,6 +163,27 @@ class CallScope {
   }
 
  private:
+  struct Arguments {
+    long values[6];  // zeros behind the last
+  };
+
+  template <typename T>
+  static long AsLong(T value) {
+    if constexpr (std::is_pointer_v<T>) {
+      return reinterpret_cast<long>(value);
+    } else if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) {
+      return static_cast<long>(value);
+    } else {
+      return 0;  // (structures by value: no system call takes one)
+    }
+  }
+
+  void TakeNumber() {
+    if (__builtin_expect(by_number.hook != 0, 0)) TakeNumberOfHook();
+  }
+  void TakeNumberOfHook();
+  long ToKernel(const Arguments& given) const;
+
   void Begin() {
     recording_ = true;
     start_ns_ = Now();
@@ -152,6 +193,8 @@ class CallScope {
   Hook hook_;
   bool recording_ = false;
   int fd_ = 0;
+  int32_t number_ = -1;  // of the system call, when it was asked for by number
+  long rest_[2];         // set with it
   uint64_t start_ns_ = 0;
   uint64_t end_ns_ = 0;
 };

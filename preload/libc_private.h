@@ -6,15 +6,25 @@
 #ifndef SOCKTALE_PRELOAD_LIBC_PRIVATE_H_
 #define SOCKTALE_PRELOAD_LIBC_PRIVATE_H_
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <pty.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
@@ -22,8 +32,11 @@
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <utmp.h>
 
 extern "C" {
+
+#include <sys/pidfd.h>  // which forgets to say that it is C, in glibc 2.36
 
 // The fortified forms: as the plain ones, with the size of the caller's buffer, which libc checks.
 ssize_t __read_chk(int fd, void* buf, size_t len, size_t buf_size);
@@ -39,6 +52,7 @@ int __open_2(const char* path, int flags);
 int __open64_2(const char* path, int flags);
 int __openat_2(int dir, const char* path, int flags);
 int __openat64_2(int dir, const char* path, int flags);
+mqd_t __mq_open_2(const char* name, int flags);
 
 // Aliases from before the names with two underscores became private to libc.
 int __close(int fd);
@@ -57,6 +71,11 @@ int __poll(struct pollfd* fds, nfds_t count, int timeout_ms);
 int __select(int count, fd_set* read, fd_set* write, fd_set* except, struct timeval* timeout);
 pid_t __fork(void);
 pid_t __vfork(void);
+int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...) noexcept;
+FILE* _IO_fopen(const char* path, const char* mode);
+FILE* _IO_fdopen(int fd, const char* mode);
+int _IO_fclose(FILE* stream);
+FILE* _IO_popen(const char* command, const char* mode);
 
 }  // extern "C"
 

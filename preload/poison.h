@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #pragma GCC poison malloc calloc realloc strdup asprintf
-#pragma GCC poison printf fprintf sprintf snprintf vsnprintf puts fopen fwrite perror
+#pragma GCC poison printf fprintf sprintf snprintf vsnprintf puts fwrite perror
 #pragma GCC poison abort setenv putenv getenv
 #pragma GCC poison pthread_mutex_lock pthread_once pthread_key_create
 #pragma GCC poison strerror syslog

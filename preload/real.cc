@@ -11,7 +11,7 @@ namespace socktale {
 constinit RealFunctions real = {};
 
 void ResolveAllReal() {
-  // Symbols that exist: dlsym allocates only to describe a failure.
+  // dlsym allocates only to describe a failure: never with the libc that this was built for, which has every row.
 #define HOOK(symbol, call) ResolvedReal(real.symbol, Hook::symbol);
 #include "preload/abi/hooks.def"
 #undef HOOK

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Descriptors made, copied, listened on, shut down and closed: socket, socketpair, open, pipe, dup, fcntl, close and
-// their like.
+// Descriptors made, copied, listened on, shut down and closed: socket, socketpair, open, pipe, dup, close and their
+// like.
 //
 // Beginnings are noted in the table after the real call, ends before it: in between another thread may be given the
 // number.
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include "preload/call_scope.h"
-#include "preload/found.h"
+#include "preload/hooks/made.h"
 #include "preload/poison.h"
 #include "preload/readable.h"
 #include "preload/socket_facts.h"
@@ -20,8 +20,8 @@
 namespace socktale {
 namespace {
 
-// A call that made a descriptor of a known kind and has no arguments but flags.
-int RecordMade(const CallScope& call, int result, uint32_t kind, int flags) {
+// A call that made a descriptor of a known kind; its flags tell whether it is closed by exec.
+int RecordPlain(const CallScope& call, int result, uint32_t kind, int flags) {
   if (!call.recording()) return result;
   EventHead head = call.Head(result);
   head.fd = result;
@@ -43,22 +43,6 @@ void WriteSocket(wire::Writer& tail, uint64_t cookie, int domain, int type, int 
 }
 
 // ---- Files -----------------------------------------------------------------------------------------------------
-
-// The table's entry for what open() gave. What it opened is asked only when --io wants more than sockets, which open()
-// cannot make: otherwise it is as good as a file.
-uint8_t EntryForOpened(int fd) {
-  struct stat status;
-  if (!fds::KeepsFileOrPipeData() || RawSyscall(SYS_fstat, fd, RawPointer(&status)) != 0) {
-    return fds::EntryFor(field::DESCRIPTOR_KIND_FILE);
-  }
-  return fds::EntryFor(AskKind(fd, status));
-}
-
-// Length of a path that the kernel may have read: as open() had it, also when it failed for another reason.
-size_t PathSize(int64_t result, const char* path) {
-  if (result == -1 && errno == ENAMETOOLONG) return 0;
-  return KernelReadArguments(result) ? strnlen(path, PATH_MAX) : 0;
-}
 
 // open, openat, creat and their variants. The call's fd is openat's directory, else the result.
 int RecordOpen(const CallScope& call, bool at, int result, const char* path, int flags) {
@@ -114,24 +98,6 @@ int RecordPipe(const CallScope& call, int result, const int* pair, int flags) {
 
 // ---- Copies ----------------------------------------------------------------------------------------------------
 
-// A copy of call.fd() was made: dup and F_DUPFD.
-int RecordCopy(const CallScope& call, int result, uint32_t flags, uint32_t option) {
-  if (!call.recording()) return result;
-  EventHead head = call.Head(result);
-  head.flags = flags;
-  if (result >= 0) {
-    head.new_fd = result;
-    fds::Made(result, fds::Get(call.fd()));
-  }
-  call.Leave();
-  EventWriter event(head, wire::kMaxNumberField);
-  if (event.ok()) {
-    event.tail().Uint<field::event::kOption>(option);
-    event.Commit();
-  }
-  return result;
-}
-
 // What dup2 and dup3 do around the real call: `target`'s old life ends before, its new one begins after.
 class Replacement {
  public:
@@ -159,54 +125,15 @@ class Replacement {
   uint8_t old_entry_ = fds::kUnknown;
 };
 
-// ---- fcntl -----------------------------------------------------------------------------------------------------
-
-bool IsRecordedCommand(int command) {
-  return command == F_DUPFD || command == F_DUPFD_CLOEXEC || command == F_SETFL || command == F_SETFD;
-}
-
-// slot: fcntl's, fcntl64's or __fcntl's. argument: whatever stands in the argument's place, as libc takes it.
-template <typename Function>
-int Fcntl(Hook hook, Function& slot, int fd, int command, void* argument) {
-  if (!IsRecordedCommand(command)) return ResolvedReal(slot, hook)(fd, command, argument);
-  CallScope call(hook, fd);
-  const int result = call.Real(slot, fd, command, argument);
-  const uint32_t option = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(argument));
-  const uint32_t flags = static_cast<uint32_t>(command);
-  if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) return RecordCopy(call, result, flags, option);
-  if (call.recording()) {
-    EventHead head = call.Head(result);
-    head.flags = flags;
-    call.Leave();
-    EventWriter event(head, wire::kMaxNumberField);
-    if (event.ok()) {
-      event.tail().Uint<field::event::kOption>(option);
-      event.Commit();
-    }
-  }
-  return result;
-}
-
-#define TAKE_POINTER(argument, last)               \
-  va_list arguments;                               \
-  va_start(arguments, last);                       \
-  void* const argument = va_arg(arguments, void*); \
-  va_end(arguments)
-
 // ---- close -----------------------------------------------------------------------------------------------------
 
 template <typename Function>
 int Close(Hook hook, Function& slot, int fd) {
   CallScope call(hook, fd, CallScope::kUnseen);  // what a number was that is closed unused, nobody needs to know
-  uint8_t entry = fds::kUnknown;
-  if (call.recording()) {
-    entry = fds::Get(fd);
-    fds::SummarizeBeforeClose(fd);
-    fds::Gone(fd);
-  }
+  const Ending ending(call, fd);
   const int result = call.Real(slot, fd);
   if (call.recording()) {
-    if (result != 0 && errno == EBADF && entry != fds::kUnknown) fds::StillThere(fd, entry);
+    if (result != 0 && errno == EBADF) ending.NotClosed();
     call.Write(call.Head(result));
   }
   return result;
@@ -314,21 +241,6 @@ INTERPOSE int dup3(int fd, int target, int flags) noexcept {
   return replacement.Record(call, call.Real(real.dup3, fd, target, flags), flags);
 }
 
-INTERPOSE int fcntl(int fd, int command, ...) {
-  TAKE_POINTER(argument, command);
-  return Fcntl(Hook::fcntl, real.fcntl, fd, command, argument);
-}
-
-INTERPOSE int fcntl64(int fd, int command, ...) {
-  TAKE_POINTER(argument, command);
-  return Fcntl(Hook::fcntl64, real.fcntl64, fd, command, argument);
-}
-
-INTERPOSE int __fcntl(int fd, int command, ...) {
-  TAKE_POINTER(argument, command);
-  return Fcntl(Hook::__fcntl, real.__fcntl, fd, command, argument);
-}
-
 #define OPEN_HOOK(symbol)                                                                   \
   INTERPOSE int symbol(const char* path, int flags, ...) {                                  \
     TAKE_MODE(mode, flags);                                                                 \
@@ -397,28 +309,28 @@ INTERPOSE int pipe2(int pair[2], int flags) noexcept {
 
 INTERPOSE int epoll_create(int size) noexcept {
   CallScope call(Hook::epoll_create);
-  return RecordMade(call, call.Real(real.epoll_create, size), field::DESCRIPTOR_KIND_EPOLL, 0);
+  return RecordPlain(call, call.Real(real.epoll_create, size), field::DESCRIPTOR_KIND_EPOLL, 0);
 }
 
 INTERPOSE int epoll_create1(int flags) noexcept {
   CallScope call(Hook::epoll_create1);
-  return RecordMade(call, call.Real(real.epoll_create1, flags), field::DESCRIPTOR_KIND_EPOLL, flags);
+  return RecordPlain(call, call.Real(real.epoll_create1, flags), field::DESCRIPTOR_KIND_EPOLL, flags);
 }
 
 INTERPOSE int eventfd(unsigned int value, int flags) noexcept {
   CallScope call(Hook::eventfd);
-  return RecordMade(call, call.Real(real.eventfd, value, flags), field::DESCRIPTOR_KIND_EVENTFD, flags);
+  return RecordPlain(call, call.Real(real.eventfd, value, flags), field::DESCRIPTOR_KIND_EVENTFD, flags);
 }
 
 INTERPOSE int timerfd_create(clockid_t clock, int flags) noexcept {
   CallScope call(Hook::timerfd_create);
-  return RecordMade(call, call.Real(real.timerfd_create, clock, flags), field::DESCRIPTOR_KIND_TIMERFD, flags);
+  return RecordPlain(call, call.Real(real.timerfd_create, clock, flags), field::DESCRIPTOR_KIND_TIMERFD, flags);
 }
 
 INTERPOSE int signalfd(int fd, const sigset_t* mask, int flags) noexcept {
   CallScope call(Hook::signalfd, fd, CallScope::kUnseen);
   const int result = call.Real(real.signalfd, fd, mask, flags);
-  if (fd == -1) return RecordMade(call, result, field::DESCRIPTOR_KIND_SIGNALFD, flags);
+  if (fd == -1) return RecordPlain(call, result, field::DESCRIPTOR_KIND_SIGNALFD, flags);
   if (call.recording()) {  // only gives `fd` another mask
     EventHead head = call.Head(result);
     head.flags = static_cast<uint32_t>(flags);

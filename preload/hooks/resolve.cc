@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// getaddrinfo: the question, and the addresses it was answered with, which give connections their host names. What libc
-// sends to name servers for it is libc's own and not seen here.
+// getaddrinfo, getnameinfo, gethostbyname and gethostbyaddr: the question, and what it was answered with: addresses,
+// which give connections their host names. What libc sends to name servers for it is libc's own and not seen here.
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "preload/call_scope.h"
 #include "preload/poison.h"
+#include "preload/socket_facts.h"
 
 namespace socktale {
 namespace {
@@ -37,6 +39,71 @@ void Collect(const addrinfo* list, Answers& answers) {
 }
 
 size_t LengthOf(const char* text, size_t most) { return text == nullptr ? 0 : strnlen(text, most); }
+
+// ---- hostent ---------------------------------------------------------------------------------------------------
+
+// An address without its port, as the trace has them.
+struct HostAddress {
+  union {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+  };
+  size_t size;
+};
+
+// bytes: in_addr or in6_addr. False: of another family, or not as long as that has it.
+bool ToAddress(int family, const void* bytes, size_t size, HostAddress& address) {
+  address = {};
+  if (family == AF_INET && size == sizeof address.v4.sin_addr) {
+    address.v4.sin_family = AF_INET;
+    memcpy(&address.v4.sin_addr, bytes, size);
+    address.size = sizeof address.v4;
+  } else if (family == AF_INET6 && size == sizeof address.v6.sin6_addr) {
+    address.v6.sin6_family = AF_INET6;
+    memcpy(&address.v6.sin6_addr, bytes, size);
+    address.size = sizeof address.v6;
+  }
+  return address.size != 0;
+}
+
+// found: the answer, null when there is none. The name is not read by the kernel but by libc, which has read it.
+void RecordByName(const CallScope& call, const char* name, int family, const hostent* found) {
+  EventHead head = call.Head(0);
+  if (found == nullptr) head.result = -1;
+  const size_t name_size = LengthOf(name, kMaxHost);
+  HostAddress answers[kMaxAnswers];
+  size_t count = 0;
+  for (size_t i = 0; found != nullptr && count < kMaxAnswers && found->h_addr_list[i] != nullptr; ++i) {
+    if (ToAddress(found->h_addrtype, found->h_addr_list[i], static_cast<size_t>(found->h_length), answers[count])) {
+      ++count;
+    }
+  }
+  call.Leave();
+  EventWriter event(head, wire::kMaxNumberField + wire::kMaxBytesOverhead + name_size +
+                              count * (wire::kMaxBytesOverhead + sizeof(sockaddr_in6)));
+  if (!event.ok()) return;
+  event.tail().Uint<field::event::kDomain>(static_cast<uint32_t>(family));
+  event.tail().Bytes<field::event::kHost>(name, name_size);
+  for (size_t i = 0; i < count; ++i) event.tail().Element<field::event::kAnswer>(&answers[i].any, answers[i].size);
+  event.Commit();
+}
+
+// bytes, size, family: the address asked about.
+void RecordByAddress(const CallScope& call, const void* bytes, socklen_t size, int family, const hostent* found) {
+  EventHead head = call.Head(0);
+  if (found == nullptr) head.result = -1;
+  HostAddress asked;
+  if (found != nullptr && ToAddress(family, bytes, size, asked)) head.address = {&asked.any, asked.size};
+  const char* const name = found != nullptr ? found->h_name : nullptr;
+  const size_t name_size = LengthOf(name, kMaxHost);
+  call.Leave();
+  EventWriter event(head, wire::kMaxNumberField + wire::kMaxBytesOverhead + name_size);
+  if (!event.ok()) return;
+  event.tail().Uint<field::event::kDomain>(static_cast<uint32_t>(family));
+  event.tail().Bytes<field::event::kHost>(name, name_size);
+  event.Commit();
+}
 
 }  // namespace
 
@@ -73,6 +140,73 @@ INTERPOSE int getaddrinfo(const char* __restrict node, const char* __restrict se
     }
     event.Commit();
   }
+  return result;
+}
+
+INTERPOSE int getnameinfo(const sockaddr* __restrict address, socklen_t size, char* __restrict host,
+                          socklen_t host_size, char* __restrict service, socklen_t service_size, int flags) {
+  CallScope call(Hook::getnameinfo);
+  const int result = call.Real(real.getnameinfo, address, size, host, host_size, service, service_size, flags);
+  if (!call.recording()) return result;
+  EventHead head = call.Head(result);
+  head.error = result == EAI_SYSTEM ? static_cast<uint32_t>(errno) : 0;
+  head.flags = static_cast<uint32_t>(flags);
+  if (result == 0) head.address = GivenAddress(address, size);
+  const size_t got_host = result == 0 && host_size != 0 ? LengthOf(host, host_size) : 0;
+  const size_t got_service = result == 0 && service_size != 0 ? LengthOf(service, service_size) : 0;
+  call.Leave();
+  EventWriter event(head, 2 * wire::kMaxBytesOverhead + got_host + got_service);
+  if (!event.ok()) return result;
+  event.tail().Bytes<field::event::kHost>(host, got_host);
+  event.tail().Bytes<field::event::kService>(service, got_service);
+  event.Commit();
+  return result;
+}
+
+INTERPOSE hostent* gethostbyname(const char* name) {
+  CallScope call(Hook::gethostbyname);
+  hostent* const found = call.Real(real.gethostbyname, name);
+  if (call.recording()) RecordByName(call, name, AF_UNSPEC, found);
+  return found;
+}
+
+INTERPOSE hostent* gethostbyname2(const char* name, int family) {
+  CallScope call(Hook::gethostbyname2);
+  hostent* const found = call.Real(real.gethostbyname2, name, family);
+  if (call.recording()) RecordByName(call, name, family, found);
+  return found;
+}
+
+INTERPOSE int gethostbyname_r(const char* __restrict name, hostent* __restrict room, char* __restrict buffer,
+                              size_t size, hostent** __restrict found, int* __restrict error) {
+  CallScope call(Hook::gethostbyname_r);
+  const int result = call.Real(real.gethostbyname_r, name, room, buffer, size, found, error);
+  if (call.recording()) RecordByName(call, name, AF_UNSPEC, result == 0 ? *found : nullptr);
+  return result;
+}
+
+INTERPOSE int gethostbyname2_r(const char* __restrict name, int family, hostent* __restrict room,
+                               char* __restrict buffer, size_t size, hostent** __restrict found,
+                               int* __restrict error) {
+  CallScope call(Hook::gethostbyname2_r);
+  const int result = call.Real(real.gethostbyname2_r, name, family, room, buffer, size, found, error);
+  if (call.recording()) RecordByName(call, name, family, result == 0 ? *found : nullptr);
+  return result;
+}
+
+INTERPOSE hostent* gethostbyaddr(const void* address, socklen_t size, int family) {
+  CallScope call(Hook::gethostbyaddr);
+  hostent* const found = call.Real(real.gethostbyaddr, address, size, family);
+  if (call.recording()) RecordByAddress(call, address, size, family, found);
+  return found;
+}
+
+INTERPOSE int gethostbyaddr_r(const void* __restrict address, socklen_t size, int family, hostent* __restrict room,
+                              char* __restrict buffer, size_t buffer_size, hostent** __restrict found,
+                              int* __restrict error) {
+  CallScope call(Hook::gethostbyaddr_r);
+  const int result = call.Real(real.gethostbyaddr_r, address, size, family, room, buffer, buffer_size, found, error);
+  if (call.recording()) RecordByAddress(call, address, size, family, result == 0 ? *found : nullptr);
   return result;
 }
 

@@ -203,14 +203,14 @@ void RecordSelect(const CallScope& call, int result, const Selected& selected, i
 // ---- epoll --------------------------------------------------------------------------------------------------------
 
 // events: the `result` ready ones, when the call succeeded.
-void RecordEpollWait(const CallScope& call, int result, const epoll_event* events, int most, int timeout_ms) {
+void RecordEpollWait(const CallScope& call, int result, const epoll_event* events, int most, int64_t timeout_ns) {
   EventHead head = call.Head(result);
   head.size = most > 0 ? static_cast<uint64_t>(most) : 0;
   PolledList list;
   for (int i = 0; i < result && !list.full(); ++i) {
     list.Add({static_cast<int32_t>(events[i].data.u64), 0, events[i].events});
   }
-  RecordWait(call, head, list, MillisecondsToNs(timeout_ms));
+  RecordWait(call, head, list, timeout_ns);
 }
 
 }  // namespace
@@ -296,14 +296,21 @@ INTERPOSE int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event* wanted
 INTERPOSE int epoll_wait(int epoll_fd, epoll_event* events, int most, int timeout_ms) {
   CallScope call(Hook::epoll_wait, epoll_fd);
   const int result = call.Real(real.epoll_wait, epoll_fd, events, most, timeout_ms);
-  if (call.recording()) RecordEpollWait(call, result, events, most, timeout_ms);
+  if (call.recording()) RecordEpollWait(call, result, events, most, MillisecondsToNs(timeout_ms));
   return result;
 }
 
 INTERPOSE int epoll_pwait(int epoll_fd, epoll_event* events, int most, int timeout_ms, const sigset_t* mask) {
   CallScope call(Hook::epoll_pwait, epoll_fd);
   const int result = call.Real(real.epoll_pwait, epoll_fd, events, most, timeout_ms, mask);
-  if (call.recording()) RecordEpollWait(call, result, events, most, timeout_ms);
+  if (call.recording()) RecordEpollWait(call, result, events, most, MillisecondsToNs(timeout_ms));
+  return result;
+}
+
+INTERPOSE int epoll_pwait2(int epoll_fd, epoll_event* events, int most, const timespec* timeout, const sigset_t* mask) {
+  CallScope call(Hook::epoll_pwait2, epoll_fd);
+  const int result = call.Real(real.epoll_pwait2, epoll_fd, events, most, timeout, mask);
+  if (call.recording()) RecordEpollWait(call, result, events, most, TimeoutOf(timeout));
   return result;
 }
 

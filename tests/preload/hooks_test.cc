@@ -206,6 +206,29 @@ TEST(ResolveHooksTest, TellQuestionsAndAnswers) {
   EXPECT_EQ(asked[3].error(), 0u);  // a code of getaddrinfo's own, not an errno
 }
 
+TEST(ResolveHooksTest, TellQuestionsAskedTheOldWay) {
+  const ShimRun run = Traced("names");
+  const auto by_name = run.Of(CALL_GETHOSTBYNAME);
+  ASSERT_THAT(by_name, SizeIs(8));
+  EXPECT_EQ(by_name[1].host(), "localhost");
+  ASSERT_THAT(by_name[1].answer(), Not(IsEmpty()));
+  EXPECT_EQ(FamilyOf(by_name[1].answer(0)), AF_INET);
+  EXPECT_EQ(FamilyOf(by_name[3].answer(0)), AF_INET6);
+  EXPECT_EQ(by_name[4].answer(0), by_name[1].answer(0));
+  EXPECT_THAT(by_name[6].answer(), IsEmpty());  // no room
+  EXPECT_EQ(by_name[6].result(), -1);
+  const auto by_address = run.Of(CALL_GETHOSTBYADDR);
+  ASSERT_THAT(by_address, SizeIs(3));
+  EXPECT_NE(by_address[0].host(), "");
+  EXPECT_EQ(FamilyOf(by_address[1].address()), AF_INET);
+  const auto names = run.Of(CALL_GETNAMEINFO);
+  ASSERT_THAT(names, SizeIs(3));
+  EXPECT_EQ(names[0].host(), "127.0.0.1");
+  EXPECT_EQ(names[0].service(), "8080");
+  EXPECT_EQ(PortOf(names[0].address()), 8080);
+  EXPECT_EQ(names[1].host(), "");
+}
+
 TEST(ProcessHooksTest, TellForksByBothSides) {
   const ShimRun run = Traced("processes");
   const auto forks = run.Of(CALL_FORK);

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// syscall(2): any system call by its number. One that has a function in libc is recorded as a call of that function, by
+// the hook of that name; the few that have none and make a descriptor are recorded here (CALL_SYSCALL); everything else
+// goes straight through.
+//
+// The hooks then give the kernel the number itself (ByNumber in call_scope.h), so the call stays what the program asked
+// for: no atfork handlers, no cancellation, the kernel's own reading of the arguments.
+
+#include <linux/sched.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "preload/found.h"
+#include "preload/hooks/made.h"
+#include "preload/poison.h"
+#include "preload/readable.h"
+
+namespace socktale {
+
+constinit __thread ByNumber by_number = {0, 0, {0, 0}};
+
+void CallScope::TakeNumberOfHook() {
+  if (by_number.hook != static_cast<uint32_t>(hook_) + 1) return;  // a signal handler's call, in between
+  number_ = by_number.number;
+  rest_[0] = by_number.rest[0];
+  rest_[1] = by_number.rest[1];
+  by_number.hook = 0;
+}
+
+long CallScope::ToKernel(const Arguments& given) const {
+  const long* const v = given.values;
+  const long result = RawSyscall(number_, v[0], v[1], v[2], v[3], v[4] | rest_[0], v[5] | rest_[1]);
+  if (result >= 0 || result < -4095) return result;
+  errno = static_cast<int>(-result);
+  return -1;
+}
+
+namespace {
+
+struct Words {
+  long a, b, c, d, e, f;
+};
+
+long Straight(long number, const Words& w) {
+  return ResolvedReal(real.syscall, Hook::syscall)(number, w.a, w.b, w.c, w.d, w.e, w.f);
+}
+
+void Note(Hook hook, long number, long fifth, long sixth) {
+  by_number.number = static_cast<int32_t>(number);
+  by_number.rest[0] = fifth;
+  by_number.rest[1] = sixth;
+  // Last: a signal handler that comes in between finds it whole, or none.
+  __atomic_signal_fence(__ATOMIC_RELEASE);
+  by_number.hook = static_cast<uint32_t>(hook) + 1;
+}
+
+// ---- System calls without a function in libc ----------------------------------------------------------------------
+
+// Whether the call makes a descriptor. (signalfd has a function in libc, whose arguments are not the system call's.)
+bool MakesDescriptor(long number, const Words& w) {
+  switch (number) {
+    case SYS_signalfd4:
+#ifdef SYS_signalfd
+    case SYS_signalfd:
+#endif
+      return static_cast<int>(w.a) == -1;
+    case SYS_openat2:
+    case SYS_userfaultfd:
+    case SYS_perf_event_open:
+    case SYS_io_uring_setup:
+#ifdef SYS_landlock_create_ruleset
+    case SYS_landlock_create_ruleset:
+#endif
+#ifdef SYS_memfd_secret
+    case SYS_memfd_secret:
+#endif
+      return true;
+    default:
+      return false;
+  }
+}
+
+long RecordUnnamed(long number, const Words& w) {
+  CallScope call(Hook::syscall);
+  const long result = call.Real(real.syscall, number, w.a, w.b, w.c, w.d, w.e, w.f);
+  if (!call.recording()) return result;
+  const int fd = static_cast<int>(result);
+  EventHead head = call.Head(result);
+  head.fd = fd;
+  struct stat status;
+  uint32_t kind = 0;
+  bool close_on_exec = false;
+  if (fd >= 0 && RawSyscall(SYS_fstat, fd, RawPointer(&status)) == 0) {
+    kind = AskKind(fd, status);
+    close_on_exec = (RawSyscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC) != 0;
+    fds::Made(fd, fds::EntryFor(kind));
+  }
+  const char* const path = number == SYS_openat2 ? reinterpret_cast<const char*>(w.b) : nullptr;
+  const size_t path_size = path != nullptr && fd >= 0 ? PathSize(result, path) : 0;
+  call.Leave();
+  EventWriter event(head, 3 * wire::kMaxNumberField + wire::kMaxBytesOverhead + path_size);
+  if (!event.ok()) return result;
+  event.tail().Uint<field::event::kOption>(static_cast<uint32_t>(number));
+  event.tail().Bytes<field::event::kPath>(path, path_size);
+  event.tail().Uint<field::event::kKind>(kind);
+  event.tail().Uint<field::event::kCloseOnExec>(close_on_exec);
+  event.Commit();
+  return result;
+}
+
+// ---- clone --------------------------------------------------------------------------------------------------------
+
+// A clone that is a fork: the child has its own memory and goes on where its parent is.
+long CloneLikeFork(long number, const Words& w, uint64_t flags) {
+  CallScope call(Hook::clone);
+  const long kernel = RawSyscall(number, w.a, w.b, w.c, w.d, w.e, w.f);
+  if (kernel == 0) {
+    if (call.recording()) AttachAfterFork(call.start_ns());
+    return 0;
+  }
+  if (kernel < 0) errno = static_cast<int>(-kernel);
+  const long result = kernel < 0 ? -1 : kernel;
+  if (!call.recording()) return result;
+  EventHead head = call.Head(result);
+  head.end_ns = Now();
+  head.flags = static_cast<uint32_t>(flags);
+  call.Leave();
+  EventWriter event(head, wire::kMaxNumberField);
+  if (!event.ok()) return result;
+  event.tail().Uint<field::event::kPid>(result > 0 ? static_cast<uint32_t>(result) : 0);
+  event.Commit();
+  return result;
+}
+
+// Others are threads, or go on on a stack of their own, where libc's function leaves them and nothing of ours is.
+long Clone(long number, const Words& w) {
+  uint64_t flags = static_cast<uint64_t>(w.a);
+  uint64_t stack = static_cast<uint64_t>(w.b);
+  if (number == SYS_clone3) {
+    clone_args arguments;
+    if (!CopyIn(&arguments, reinterpret_cast<const void*>(w.a), CLONE_ARGS_SIZE_VER0)) return Straight(number, w);
+    flags = arguments.flags;
+    stack = arguments.stack;
+  }
+  if ((flags & CLONE_VM) == 0 && stack == 0) return CloneLikeFork(number, w, flags);
+  if (number == SYS_clone && stack == 0 && (flags & CLONE_VFORK) != 0 && (flags & CLONE_THREAD) == 0) {
+    // The child would return through our frame and leave it in pieces to its parent (as it would do with libc's return
+    // address, but for that it has to do more). With a copy of the memory it may.
+    Words without_sharing = w;
+    without_sharing.a &= ~static_cast<long>(CLONE_VM | CLONE_VFORK);
+    return CloneLikeFork(number, without_sharing, flags);
+  }
+  return Straight(number, w);
+}
+
+}  // namespace
+
+// name: of the hook. Behind it its arguments, of the types it has.
+#define BY_NAME(number, name, ...)  \
+  case number:                      \
+    Note(Hook::name, number, 0, 0); \
+    return ::name(__VA_ARGS__);
+// The same, with what the kernel gets as fifth and sixth argument beyond those of the function.
+#define BY_NAME_WITH(number, fifth, sixth, name, ...) \
+  case number:                                        \
+    Note(Hook::name, number, fifth, sixth);           \
+    return ::name(__VA_ARGS__);
+#define INT(word) static_cast<int>(w.word)
+#define UNSIGNED(word) static_cast<unsigned>(w.word)
+#define SIZE(word) static_cast<size_t>(w.word)
+#define POINTER(type, word) reinterpret_cast<type>(w.word)
+
+INTERPOSE long syscall(long number, ...) noexcept {
+  va_list arguments;
+  va_start(arguments, number);
+  Words w;
+  w.a = va_arg(arguments, long);
+  w.b = va_arg(arguments, long);
+  w.c = va_arg(arguments, long);
+  w.d = va_arg(arguments, long);
+  w.e = va_arg(arguments, long);
+  w.f = va_arg(arguments, long);
+  va_end(arguments);
+  switch (number) {
+    // Bytes.
+    BY_NAME(SYS_read, read, INT(a), POINTER(void*, b), SIZE(c))
+    BY_NAME(SYS_write, write, INT(a), POINTER(const void*, b), SIZE(c))
+    BY_NAME(SYS_readv, readv, INT(a), POINTER(const iovec*, b), INT(c))
+    BY_NAME(SYS_writev, writev, INT(a), POINTER(const iovec*, b), INT(c))
+    BY_NAME(SYS_pread64, pread64, INT(a), POINTER(void*, b), SIZE(c), w.d)
+    BY_NAME(SYS_pwrite64, pwrite64, INT(a), POINTER(const void*, b), SIZE(c), w.d)
+    BY_NAME_WITH(SYS_preadv, w.e, 0, preadv64, INT(a), POINTER(const iovec*, b), INT(c), w.d)
+    BY_NAME_WITH(SYS_pwritev, w.e, 0, pwritev64, INT(a), POINTER(const iovec*, b), INT(c), w.d)
+    // The offset's upper half, which 64-bit kernels do not look at, stands between it and the flags.
+    BY_NAME_WITH(SYS_preadv2, 0, w.f, preadv64v2, INT(a), POINTER(const iovec*, b), INT(c), w.d, INT(f))
+    BY_NAME_WITH(SYS_pwritev2, 0, w.f, pwritev64v2, INT(a), POINTER(const iovec*, b), INT(c), w.d, INT(f))
+    BY_NAME(SYS_sendto, sendto, INT(a), POINTER(const void*, b), SIZE(c), INT(d), POINTER(const sockaddr*, e),
+            static_cast<socklen_t>(w.f))
+    BY_NAME(SYS_recvfrom, recvfrom, INT(a), POINTER(void*, b), SIZE(c), INT(d), POINTER(sockaddr*, e),
+            POINTER(socklen_t*, f))
+    BY_NAME(SYS_sendmsg, sendmsg, INT(a), POINTER(const msghdr*, b), INT(c))
+    BY_NAME(SYS_recvmsg, recvmsg, INT(a), POINTER(msghdr*, b), INT(c))
+    BY_NAME(SYS_sendmmsg, sendmmsg, INT(a), POINTER(mmsghdr*, b), UNSIGNED(c), INT(d))
+    BY_NAME(SYS_recvmmsg, recvmmsg, INT(a), POINTER(mmsghdr*, b), UNSIGNED(c), INT(d), POINTER(timespec*, e))
+    BY_NAME(SYS_sendfile, sendfile64, INT(a), INT(b), POINTER(off64_t*, c), SIZE(d))
+    BY_NAME(SYS_splice, splice, INT(a), POINTER(off64_t*, b), INT(c), POINTER(off64_t*, d), SIZE(e), UNSIGNED(f))
+    BY_NAME(SYS_tee, tee, INT(a), INT(b), SIZE(c), UNSIGNED(d))
+    BY_NAME(SYS_vmsplice, vmsplice, INT(a), POINTER(const iovec*, b), SIZE(c), UNSIGNED(d))
+    BY_NAME(SYS_copy_file_range, copy_file_range, INT(a), POINTER(off64_t*, b), INT(c), POINTER(off64_t*, d), SIZE(e),
+            UNSIGNED(f))
+
+    // Sockets.
+    BY_NAME(SYS_socket, socket, INT(a), INT(b), INT(c))
+    BY_NAME(SYS_socketpair, socketpair, INT(a), INT(b), INT(c), POINTER(int*, d))
+    BY_NAME(SYS_bind, bind, INT(a), POINTER(const sockaddr*, b), static_cast<socklen_t>(w.c))
+    BY_NAME(SYS_listen, listen, INT(a), INT(b))
+    BY_NAME(SYS_accept, accept, INT(a), POINTER(sockaddr*, b), POINTER(socklen_t*, c))
+    BY_NAME(SYS_accept4, accept4, INT(a), POINTER(sockaddr*, b), POINTER(socklen_t*, c), INT(d))
+    BY_NAME(SYS_connect, connect, INT(a), POINTER(const sockaddr*, b), static_cast<socklen_t>(w.c))
+    BY_NAME(SYS_shutdown, shutdown, INT(a), INT(b))
+    BY_NAME(SYS_getsockname, getsockname, INT(a), POINTER(sockaddr*, b), POINTER(socklen_t*, c))
+    BY_NAME(SYS_getpeername, getpeername, INT(a), POINTER(sockaddr*, b), POINTER(socklen_t*, c))
+    BY_NAME(SYS_setsockopt, setsockopt, INT(a), INT(b), INT(c), POINTER(const void*, d), static_cast<socklen_t>(w.e))
+    BY_NAME(SYS_getsockopt, getsockopt, INT(a), INT(b), INT(c), POINTER(void*, d), POINTER(socklen_t*, e))
+
+    // Descriptors.
+    BY_NAME(SYS_close, close, INT(a))
+    BY_NAME(SYS_close_range, close_range, UNSIGNED(a), UNSIGNED(b), INT(c))
+    BY_NAME(SYS_dup, dup, INT(a))
+    BY_NAME(SYS_dup3, dup3, INT(a), INT(b), INT(c))
+    BY_NAME(SYS_fcntl, fcntl, INT(a), INT(b), w.c)
+    BY_NAME(SYS_ioctl, ioctl, INT(a), static_cast<unsigned long>(w.b), w.c)
+    BY_NAME(SYS_openat, openat, INT(a), POINTER(const char*, b), INT(c), static_cast<mode_t>(w.d))
+    BY_NAME(SYS_pipe2, pipe2, POINTER(int*, a), INT(b))
+    BY_NAME(SYS_eventfd2, eventfd, UNSIGNED(a), INT(b))
+    BY_NAME(SYS_epoll_create1, epoll_create1, INT(a))
+    BY_NAME(SYS_epoll_ctl, epoll_ctl, INT(a), INT(b), INT(c), POINTER(epoll_event*, d))
+    BY_NAME(SYS_timerfd_create, timerfd_create, INT(a), INT(b))
+    BY_NAME(SYS_timerfd_settime, timerfd_settime, INT(a), INT(b), POINTER(const itimerspec*, c),
+            POINTER(itimerspec*, d))
+    BY_NAME(SYS_timerfd_gettime, timerfd_gettime, INT(a), POINTER(itimerspec*, b))
+    BY_NAME(SYS_memfd_create, memfd_create, POINTER(const char*, a), UNSIGNED(b))
+    BY_NAME(SYS_inotify_init1, inotify_init1, INT(a))
+    BY_NAME(SYS_inotify_add_watch, inotify_add_watch, INT(a), POINTER(const char*, b), UNSIGNED(c))
+    BY_NAME(SYS_inotify_rm_watch, inotify_rm_watch, INT(a), INT(b))
+    BY_NAME(SYS_fanotify_init, fanotify_init, UNSIGNED(a), UNSIGNED(b))
+    BY_NAME(SYS_pidfd_open, pidfd_open, INT(a), UNSIGNED(b))
+    BY_NAME(SYS_pidfd_getfd, pidfd_getfd, INT(a), INT(b), UNSIGNED(c))
+    BY_NAME(SYS_pidfd_send_signal, pidfd_send_signal, INT(a), INT(b), POINTER(siginfo_t*, c), UNSIGNED(d))
+    BY_NAME(SYS_mq_open, mq_open, POINTER(const char*, a), INT(b), static_cast<mode_t>(w.c), POINTER(mq_attr*, d))
+    BY_NAME(SYS_open_by_handle_at, open_by_handle_at, INT(a), POINTER(file_handle*, b), INT(c))
+    BY_NAME(SYS_open_tree, open_tree, INT(a), POINTER(const char*, b), UNSIGNED(c))
+    BY_NAME(SYS_fsopen, fsopen, POINTER(const char*, a), UNSIGNED(b))
+    BY_NAME(SYS_fsmount, fsmount, INT(a), UNSIGNED(b), UNSIGNED(c))
+    BY_NAME(SYS_fspick, fspick, INT(a), POINTER(const char*, b), UNSIGNED(c))
+
+    // Waiting. The kernel also gets the size of the set of signals.
+    BY_NAME_WITH(SYS_ppoll, w.e, 0, ppoll, POINTER(pollfd*, a), SIZE(b), POINTER(const timespec*, c),
+                 POINTER(const sigset_t*, d))
+    BY_NAME_WITH(SYS_epoll_pwait, 0, w.f, epoll_pwait, INT(a), POINTER(epoll_event*, b), INT(c), INT(d),
+                 POINTER(const sigset_t*, e))
+    BY_NAME_WITH(SYS_epoll_pwait2, 0, w.f, epoll_pwait2, INT(a), POINTER(epoll_event*, b), INT(c),
+                 POINTER(const timespec*, d), POINTER(const sigset_t*, e))
+
+    // Programs.
+    BY_NAME(SYS_execve, execve, POINTER(const char*, a), POINTER(char* const*, b), POINTER(char* const*, c))
+    BY_NAME(SYS_execveat, execveat, INT(a), POINTER(const char*, b), POINTER(char* const*, c), POINTER(char* const*, d),
+            INT(e))
+
+#if defined(__x86_64__)  // which has these beside the newer ones above
+    BY_NAME(SYS_open, open, POINTER(const char*, a), INT(b), static_cast<mode_t>(w.c))
+    BY_NAME(SYS_creat, creat, POINTER(const char*, a), static_cast<mode_t>(w.b))
+    BY_NAME(SYS_pipe, pipe, POINTER(int*, a))
+    BY_NAME(SYS_dup2, dup2, INT(a), INT(b))
+    BY_NAME(SYS_eventfd, eventfd, UNSIGNED(a), 0)
+    BY_NAME(SYS_epoll_create, epoll_create, INT(a))
+    BY_NAME(SYS_inotify_init, inotify_init)
+    BY_NAME(SYS_poll, poll, POINTER(pollfd*, a), SIZE(b), INT(c))
+    BY_NAME(SYS_select, select, INT(a), POINTER(fd_set*, b), POINTER(fd_set*, c), POINTER(fd_set*, d),
+            POINTER(timeval*, e))
+    BY_NAME(SYS_epoll_wait, epoll_wait, INT(a), POINTER(epoll_event*, b), INT(c), INT(d))
+    BY_NAME(SYS_fork, fork)
+#endif
+    case SYS_exit_group:
+      ::_exit(INT(a));
+#if defined(__x86_64__)
+    case SYS_vfork:  // as in Clone()
+      return CloneLikeFork(SYS_fork, w, CLONE_VFORK | CLONE_VM);
+#endif
+    case SYS_clone:
+    case SYS_clone3:
+      return Clone(number, w);
+    default:
+      return MakesDescriptor(number, w) ? RecordUnnamed(number, w) : Straight(number, w);
+  }
+}
+
+}  // namespace socktale
