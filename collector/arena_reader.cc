@@ -34,6 +34,8 @@ bool TellsOfProcesses(uint64_t call) {
     case CALL_EXECVE:
     case CALL_FORK:
     case CALL_VFORK:
+    case CALL_CLONE:
+    case CALL_FORKPTY:
     case CALL_POSIX_SPAWN:
       return true;
     default:

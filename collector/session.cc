@@ -68,7 +68,23 @@ constexpr uint64_t kAwaitChildNs = 2 * kSecondNs;
 constexpr uint64_t kGrowAgainNs = kSecondNs;
 
 // Ends count from the entry of these calls, so nothing after it may be settled while one is in progress.
-bool EndsDescriptors(uint32_t call) { return call == CALL_CLOSE || call == CALL_DUP2 || call == CALL_DUP3; }
+bool EndsDescriptors(uint32_t call) {
+  switch (call) {
+    case CALL_CLOSE:
+    case CALL_CLOSE_RANGE:
+    case CALL_DUP2:
+    case CALL_DUP3:
+    case CALL_FCLOSE:
+    case CALL_FREOPEN:
+    case CALL_PCLOSE:
+    case CALL_CLOSEDIR:
+    case CALL_MQ_CLOSE:
+    case CALL_LOGIN_TTY:
+      return true;
+    default:
+      return false;
+  }
+}
 
 TraceHeader MakeHeader(const SessionOptions& options, const Arena& arena) {
   TraceHeader header;

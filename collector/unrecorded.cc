@@ -67,6 +67,8 @@ void UnrecordedPrograms::Add(uint32_t image, const EventView& event) {
       break;
     case CALL_FORK:
     case CALL_VFORK:
+    case CALL_CLONE:
+    case CALL_FORKPTY:
     case CALL_POSIX_SPAWN: {
       const uint32_t pid = event.call == CALL_POSIX_SPAWN && event.pid != 0 ? event.pid
                            : event.result > 0                               ? static_cast<uint32_t>(event.result)

@@ -135,7 +135,7 @@ void Machine::Transfer(const Applied& call, StreamState& state) {
   }
   state.flow = 0;
   const bool sure = record.call != CALL_READ && record.call != CALL_READV && record.call != CALL_WRITE &&
-                    record.call != CALL_WRITEV && record.call != CALL_SENDFILE;
+                    record.call != CALL_WRITEV && record.call != CALL_SENDFILE && !IsAtOffset(record.call);
   const uint32_t object = Use(call, sure);
   if (object == 0) return;
   if (world_.objects[object].kind == DESCRIPTOR_KIND_SOCKET) {
@@ -220,7 +220,7 @@ void Machine::Duplicate(const Applied& call, int32_t to, bool close_on_exec) {
   flows_.Touch(object, call);
   if (to == record.fd) return;  // dup2 onto itself does nothing
   // The others are given a number that is free: one that seems open was closed unseen, as Begin says.
-  if (record.call == CALL_DUP2 || record.call == CALL_DUP3) {
+  if (record.call == CALL_DUP2 || record.call == CALL_DUP3 || record.call == CALL_LOGIN_TTY) {
     descriptors_.End(call.process, to, LIFE_END_REPLACED, record.start_ns);
   }
   const uint32_t from = descriptors_.At(call.process, record.fd, record.start_ns);
@@ -290,7 +290,7 @@ void Machine::Wait(const Applied& call) {
   ThreadState& thread = world_.threads[call.thread];
   thread.waited_ns += record.end_ns - record.start_ns;
   thread.wait_block = record.block;
-  if (record.call == CALL_EPOLL_WAIT || record.call == CALL_EPOLL_PWAIT) {
+  if (IsEpollWait(record.call)) {
     const uint32_t object = Use(call, false);
     if (object != 0 && world_.objects[object].kind == DESCRIPTOR_KIND_UNKNOWN) {
       world_.objects[object].kind = DESCRIPTOR_KIND_EPOLL;
@@ -349,6 +349,7 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
   const EventView& event = call.event;
   const auto result = static_cast<int32_t>(record.result);
   const bool close_on_exec = (record.flags & O_CLOEXEC) != 0;
+  if (OtherDescriptorCall(call)) return;
   switch (record.call) {
     case CALL_ATTACHED:
       return;
@@ -396,16 +397,8 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
       return Duplicate(call, record.new_fd, close_on_exec);
     case CALL_FCNTL:
       return Control(call);
-    case CALL_CLOSE: {
-      const uint32_t life = descriptors_.At(call.process, record.fd, record.start_ns);
-      if (life != 0) {
-        ++world_.lives[life].event_count;
-        flows_.Touch(world_.lives[life].object, call);
-      }
-      // Linux frees the number whatever close returns, but for EBADF.
-      if (record.error != EBADF) descriptors_.End(call.process, record.fd, LIFE_END_CLOSED, record.start_ns);
-      return;
-    }
+    case CALL_CLOSE:
+      return Closed(call, record.fd);
     case CALL_SOCKET_SUMMARY: {  // the shim's own question, not a use by the program
       const uint32_t life = descriptors_.At(call.process, record.fd, record.start_ns);
       if (life != 0) flows_.Note(world_.lives[life].object, record.block);
@@ -419,9 +412,12 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
     case CALL_PSELECT:
     case CALL_EPOLL_WAIT:
     case CALL_EPOLL_PWAIT:
+    case CALL_EPOLL_PWAIT2:
       return Wait(call);
     case CALL_FORK:
     case CALL_VFORK:
+    case CALL_CLONE:
+    case CALL_FORKPTY:
       if (record.error == 0 && record.result > 0) {
         processes_.Child(call.process, event.pid != 0 ? event.pid : static_cast<uint32_t>(record.result),
                          record.start_ns);
@@ -444,6 +440,7 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
       return processes_.End(call.process, record.start_ns);
     }
     case CALL_GETADDRINFO:
+    case CALL_GETHOSTBYNAME:
       return Resolve(call);
     default:
       break;

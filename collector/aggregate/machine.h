@@ -68,6 +68,12 @@ class Machine {
   void Duplicate(const Applied& call, int32_t to, bool close_on_exec);
   void Pipe(const Applied& call);
   void EpollControl(const Applied& call);
+  // descriptor_calls.cc. False: it is none of these, or (forkpty) not only.
+  bool OtherDescriptorCall(const Applied& call);
+  void Closed(const Applied& call, int32_t fd);
+  void CloseRange(const Applied& call);
+  void Splice(const Applied& call);
+  void IoControl(const Applied& call);
   void Executing(const Applied& call);
   void Spawn(const Applied& call);
 

@@ -19,11 +19,17 @@ namespace {
 bool CountsFromEntry(Call call) {
   switch (call) {
     case CALL_CLOSE:
+    case CALL_CLOSE_RANGE:
+    case CALL_FCLOSE:
+    case CALL_PCLOSE:
+    case CALL_CLOSEDIR:
+    case CALL_MQ_CLOSE:
     case CALL_ATTACHED:  // after fork: the entry of the fork
     case CALL_EXECUTING:
     case CALL_EXIT:
     case CALL_FORK:
     case CALL_VFORK:
+    case CALL_CLONE:
     case CALL_POSIX_SPAWN:
       return true;
     default:
@@ -93,6 +99,9 @@ bool IsSend(Call call) {
     case CALL_SENDMSG:
     case CALL_SENDMMSG:
     case CALL_SENDFILE:
+    case CALL_PWRITE:
+    case CALL_PWRITEV:
+    case CALL_PWRITEV2:
       return true;
     default:
       return false;
@@ -107,11 +116,18 @@ bool IsReceive(Call call) {
     case CALL_RECVFROM:
     case CALL_RECVMSG:
     case CALL_RECVMMSG:
+    case CALL_PREAD:
+    case CALL_PREADV:
+    case CALL_PREADV2:
       return true;
     default:
       return false;
   }
 }
+
+bool IsAtOffset(Call call) { return call >= CALL_PREAD && call <= CALL_PWRITEV2; }
+
+bool IsEpollWait(Call call) { return call == CALL_EPOLL_WAIT || call == CALL_EPOLL_PWAIT || call == CALL_EPOLL_PWAIT2; }
 
 bool IsTransfer(Call call) { return IsSend(call) || IsReceive(call); }
 
@@ -123,6 +139,7 @@ bool IsWait(Call call) {
     case CALL_PSELECT:
     case CALL_EPOLL_WAIT:
     case CALL_EPOLL_PWAIT:
+    case CALL_EPOLL_PWAIT2:
       return true;
     default:
       return false;

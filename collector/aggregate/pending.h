@@ -50,8 +50,10 @@ struct Stream {
 
 bool IsSend(Call call);  // moves bytes out of the process, on Event.fd
 bool IsReceive(Call call);
-bool IsTransfer(Call call);  // one of both
-bool IsWait(Call call);      // poll, select, epoll_wait and their kin
+bool IsTransfer(Call call);   // one of both
+bool IsAtOffset(Call call);   // pread, pwrite and their like: files take them, too
+bool IsEpollWait(Call call);  // fd is the epoll
+bool IsWait(Call call);       // poll, select, epoll_wait and their kin
 
 // Bytes that a call moved: 0 for a failed one, for MSG_PEEK, and for a continuation, whose first event has them all.
 uint64_t MovedBytes(const EventView& event);

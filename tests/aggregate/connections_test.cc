@@ -357,6 +357,28 @@ TEST(ConnectionTest, PeekedBytesDoNotCountAndPartsOfOneCallDo) {
   EXPECT_EQ(MissingCount(tables, "payload_not_seen"), 50u);
 }
 
+TEST(ConnectionTest, WhatIsSplicedCountsAtTheEndThatIsASocket) {
+  TraceBuilder trace;
+  Image& proxy = trace.Start("proxy", 2);
+  proxy.Socket(5, AF_INET, SOCK_STREAM);
+  proxy.Connect(5, kServer, {.local = kClient});
+  Event& pipe = proxy.Call(CALL_PIPE, 6, 0);
+  pipe.set_new_fd(7);
+  Event& in = proxy.Call(CALL_SPLICE, 7, 30, {.notes = EVENT_NOTE_NOT_SEEN});
+  in.set_new_fd(5);
+  in.set_payload_size(30);
+  Event& out = proxy.Call(CALL_SPLICE, 5, 20, {.notes = EVENT_NOTE_NOT_SEEN});
+  out.set_new_fd(6);
+  out.set_payload_size(20);
+  Event& at_its_place = proxy.Call(CALL_PWRITEV2, 5, 2);
+  at_its_place.set_payload("ab");
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.connection_size(), 1);
+  EXPECT_EQ(tables.connection(0).client().received(), 30u);
+  EXPECT_EQ(tables.connection(0).client().sent(), 22u);
+  EXPECT_EQ(tables.connection(0).client().kept_sent(), 2u);
+}
+
 TEST(ConnectionTest, TheNameResolvedLastIsTheConnectionsHost) {
   TraceBuilder trace;
   Image& curl = trace.Start("curl", 2);

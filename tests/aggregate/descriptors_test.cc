@@ -5,9 +5,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/close_range.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <climits>
 #include <random>
 
 #include "collector/aggregate/aggregator.h"
@@ -43,6 +46,74 @@ TEST(DescriptorTest, EachUseOfANumberIsALifeOfItsOwn) {
   EXPECT_EQ(tables.life(1).generation(), 2u);
   EXPECT_EQ(tables.life(1).kind(), DESCRIPTOR_KIND_SOCKET);
   EXPECT_EQ(tables.life(1).end(), LIFE_END_OPEN);
+}
+
+TEST(DescriptorTest, ARangeClosesWhatIsOpenInIt) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  api.Open(3, "/a");
+  api.Open(4, "/b");
+  api.Open(9, "/c");
+  api.Call(CALL_CLOSE_RANGE, 4, 0).set_new_fd(8);
+  api.Call(CALL_CLOSE_RANGE, 3, -1, {.error = EINVAL}).set_new_fd(9);
+  Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.life_size(), 3) << "a range makes no lives";
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_OPEN);
+  EXPECT_EQ(tables.life(1).end(), LIFE_END_CLOSED);
+  EXPECT_EQ(tables.life(2).end(), LIFE_END_OPEN);
+  Event& marked = api.Call(CALL_CLOSE_RANGE, 3, 0);
+  marked.set_new_fd(INT_MAX);
+  marked.set_flags(CLOSE_RANGE_CLOEXEC);
+  tables = trace.Aggregate();
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_OPEN);
+  EXPECT_TRUE(tables.life(0).close_on_exec());
+  api.Call(CALL_CLOSE_RANGE, 3, 0).set_new_fd(INT_MAX);
+  tables = trace.Aggregate();
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_CLOSED);
+  EXPECT_EQ(tables.life(2).end(), LIFE_END_CLOSED);
+  EXPECT_EQ(tables.missing_size(), 0);
+}
+
+TEST(DescriptorTest, AStreamsDescriptorLivesAsLongAsItsStream) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  const auto opens = [&](Call call, int fd, int result) {
+    Event& event = api.Call(call, fd, result);
+    event.set_kind(DESCRIPTOR_KIND_FILE);
+    event.set_close_on_exec(true);
+  };
+  opens(CALL_FOPEN, 3, 3);
+  opens(CALL_FREOPEN, 3, 3);
+  api.Call(CALL_FCLOSE, 3, -1, {.error = ENOSPC});
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.life_size(), 2);
+  EXPECT_EQ(tables.life(0).end(), LIFE_END_REPLACED);
+  EXPECT_TRUE(tables.life(0).close_on_exec());
+  EXPECT_EQ(tables.life(1).end(), LIFE_END_CLOSED);
+  EXPECT_EQ(tables.life(1).kind(), DESCRIPTOR_KIND_FILE);
+  EXPECT_EQ(tables.missing_size(), 0);
+}
+
+TEST(DescriptorTest, IoctlChangesFlags) {
+  TraceBuilder trace;
+  Image& api = trace.Start("api", 10);
+  api.Socket(3, AF_INET, SOCK_STREAM);
+  const auto control = [&](uint32_t request, const std::string& value) {
+    Event& event = api.Call(CALL_IOCTL, 3, 0);
+    event.set_option(request);
+    event.set_payload(value);
+  };
+  control(FIONBIO, std::string("\1\0\0\0", 4));
+  control(FIOCLEX, "");
+  Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.life_size(), 1);
+  EXPECT_EQ(tables.object(0).status_flags() & O_NONBLOCK, static_cast<uint32_t>(O_NONBLOCK));
+  EXPECT_TRUE(tables.life(0).close_on_exec());
+  control(FIONBIO, std::string(4, '\0'));
+  control(FIONCLEX, "");
+  tables = trace.Aggregate();
+  EXPECT_EQ(tables.object(0).status_flags() & O_NONBLOCK, 0u);
+  EXPECT_FALSE(tables.life(0).close_on_exec());
 }
 
 TEST(DescriptorTest, ANumberReturnedAgainWasClosedUnseen) {

@@ -40,8 +40,14 @@ Names WhatNamesItsDescriptor(Call call) {
     case CALL_VFORK:
     case CALL_EXECVE:
     case CALL_POSIX_SPAWN:
+    case CALL_CLONE:
+    case CALL_SYSTEM:
+    case CALL_DAEMON:
     case CALL_EXIT:
     case CALL_GETADDRINFO:
+    case CALL_GETNAMEINFO:
+    case CALL_GETHOSTBYNAME:
+    case CALL_GETHOSTBYADDR:
     case CALL_ATTACHED:
     case CALL_EXECUTING:
       return Names::kNone;
