@@ -45,7 +45,7 @@ const char* CauseName(PauseCause cause) {
   return "?";
 }
 
-std::string Line(const Timeline& timeline, const Step& step) {
+std::string Line(Trace& trace, const Timeline& timeline, const Step& step) {
   const char* who = step.from_client ? "client" : "server";
   std::string line = absl::StrCat("  ", step.at_ns, " ");
   switch (step.kind) {
@@ -54,8 +54,9 @@ std::string Line(const Timeline& timeline, const Step& step) {
       break;
     case StepKind::kTransfer: {
       const Transfer& t = timeline.transfers[step.transfer];
-      absl::StrAppend(&line, who, " → ", t.size, " B at ", t.offset, " \"", absl::CEscape(t.payload), "\" ", t.sends,
-                      " sends, ", t.receives, " receives, ", step.duration_ns, " ns on the way");
+      absl::StrAppend(&line, who, " → ", t.size, " B at ", t.offset, " \"",
+                      absl::CEscape(ReadPayload(trace, t).value_or("?")), "\" ", t.sends, " sends, ", t.receives,
+                      " receives, ", step.duration_ns, " ns on the way");
       break;
     }
     case StepKind::kPause:
@@ -88,7 +89,7 @@ std::string Describe(Trace& trace) {
     const Phases& p = timeline->phases;
     absl::StrAppend(&text, "  connect ", p.connect_ns, " send ", p.send_ns, " wait ", p.wait_ns, " (network ",
                     p.wait_network_ns, ", peer ", p.wait_peer_ns, ") recv ", p.recv_ns, " idle ", p.idle_ns, "\n");
-    for (const Step& step : timeline->steps) text += Line(*timeline, step);
+    for (const Step& step : timeline->steps) text += Line(trace, *timeline, step);
   }
   return text;
 }

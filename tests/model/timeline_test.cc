@@ -50,6 +50,11 @@ class TimelineTest : public ::testing::Test {
     timeline_ = *std::move(timeline);
     return timeline_;
   }
+  std::string Payload(size_t transfer, uint64_t from = 0, uint64_t limit = UINT64_MAX) {
+    const absl::StatusOr<std::string> payload = ReadPayload(*trace_, timeline_.transfers[transfer], from, limit);
+    EXPECT_TRUE(payload.ok()) << payload.status();
+    return payload.ok() ? *payload : "";
+  }
   std::vector<Step> Steps(StepKind kind) const {
     std::vector<Step> steps;
     for (const Step& step : timeline_.steps) {
@@ -81,10 +86,10 @@ TEST_F(TimelineTest, BothEndsTellHowLongEachTransferWasOnTheWayAndWhoWorked) {
 
   ASSERT_EQ(t.transfers.size(), 2u);
   EXPECT_TRUE(t.transfers[0].from_client);
-  EXPECT_EQ(t.transfers[0].payload, "request");
+  EXPECT_EQ(Payload(0), "request");
   EXPECT_EQ(t.transfers[0].received_ns - t.transfers[0].sent_ns, 199'000u);
   EXPECT_TRUE(t.transfers[1].receiver_recorded);
-  EXPECT_EQ(t.transfers[1].payload, "response");
+  EXPECT_EQ(Payload(1), "response");
   const std::vector<Step> pauses = Steps(StepKind::kPause);
   ASSERT_EQ(pauses.size(), 1u);
   EXPECT_EQ(pauses[0].pause, PauseCause::kServerWorking);
@@ -162,14 +167,14 @@ TEST_F(TimelineTest, SendsInARowBecomeOneTransferUnlessThereIsAPauseOrAnAnswer) 
   httpd_->Recv(9, "eefour");
   const Timeline& t = Build();
   ASSERT_EQ(t.transfers.size(), 4u);
-  EXPECT_EQ(t.transfers[0].payload, "one two ");
+  EXPECT_EQ(Payload(0), "one two ");
   EXPECT_EQ(t.transfers[0].sends, 2u);
   EXPECT_EQ(t.transfers[0].receives, 1u);
-  EXPECT_EQ(t.transfers[1].payload, "three");
+  EXPECT_EQ(Payload(1), "three");
   EXPECT_EQ(t.transfers[1].offset, 8u);
   EXPECT_EQ(t.transfers[1].receives, 2u);
   EXPECT_FALSE(t.transfers[2].from_client);
-  EXPECT_EQ(t.transfers[3].payload, "four");
+  EXPECT_EQ(Payload(3), "four");
 }
 
 TEST_F(TimelineTest, AHalfCloseAndTheClosesAreSteps) {
@@ -282,6 +287,22 @@ TEST_F(TimelineTest, ADatagramIsNotTakenForAnEarlierOneThatLooksAlike) {
   EXPECT_FALSE(t.transfers[0].receiver_recorded);
   EXPECT_TRUE(t.transfers[1].receiver_recorded);
   EXPECT_TRUE(t.transfers[2].receiver_recorded);
+}
+
+TEST_F(TimelineTest, AnyRangeOfATransferCanBeRead) {
+  Connect();
+  curl_->Send(5, "abc");
+  curl_->Send(5, "defg");
+  curl_->Send(5, "h");
+  const Timeline& t = Build();
+  ASSERT_EQ(t.transfers.size(), 1u);
+  EXPECT_EQ(t.transfers[0].kept, 8u);
+  EXPECT_EQ(Payload(0), "abcdefgh");
+  EXPECT_EQ(Payload(0, 2, 4), "cdef");
+  EXPECT_EQ(Payload(0, 3, 1), "d");
+  EXPECT_EQ(Payload(0, 7), "h");
+  EXPECT_EQ(Payload(0, 8), "");
+  EXPECT_EQ(Payload(0, 0, 0), "");
 }
 
 TEST_F(TimelineTest, AReceiverThatReadsAPartHasReceivedAPart) {

@@ -320,6 +320,37 @@ TEST(TraceTest, TwoTracesInOneFileAreNotTakenForOne) {
   EXPECT_TRUE(absl::IsInvalidArgument(Trace::Open(second).status()));
 }
 
+// A name server has one socket, and a connection with each of its peers, however their addresses are written.
+TEST(TraceTest, ADatagramBelongsToTheConnectionOfItsAddress) {
+  const Scratch scratch;
+  TraceBuilder builder;
+  Image& dns = builder.Start("dns", 53);
+  dns.Socket(3, AF_INET, SOCK_DGRAM);
+  dns.Bind(3, Inet("0.0.0.0", 53));
+  std::vector<uint32_t> expected;
+  for (const int round : {1, 2}) {
+    for (int peer = 1; peer <= 200; ++peer) {
+      dns.Recv(3, "question", {.peer = Client(peer)});
+      expected.push_back(static_cast<uint32_t>(peer));
+      if (round == 1) continue;
+      dns.Send(3, "answer", {.peer = testing::Inet6("::ffff:127.0.0.1", static_cast<uint16_t>(50000 + peer))});
+      expected.push_back(static_cast<uint32_t>(peer));
+    }
+  }
+  absl::StatusOr<Trace> trace = scratch.Open(builder);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  ASSERT_EQ(trace->tables().connection_size(), 200);
+  std::vector<uint32_t> connections;
+  ASSERT_TRUE(trace
+                  ->ForEachEvent([&](const TracedEvent& traced) {
+                    if (traced.event->payload.empty()) return true;
+                    connections.push_back(traced.connection == nullptr ? 0 : traced.connection->id());
+                    return true;
+                  })
+                  .ok());
+  EXPECT_EQ(connections, expected);
+}
+
 TEST(TraceTest, AVforkChildsEventsAreItsOwn) {
   TraceBuilder builder;
   Image& make = builder.Start("make", 10);

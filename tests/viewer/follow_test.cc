@@ -283,6 +283,35 @@ TEST_F(FollowTest, RawSaysOnStderrWhatTheTraceDoesNotHold) {
   EXPECT_THAT(Print(), HasSubstr("(96 B not kept)"));
 }
 
+// More than is held in memory at a time.
+TEST_F(FollowTest, ALargeTransferIsShownPartByPart) {
+  Image& curl = builder_.Start("curl", 4242);
+  curl.Socket(5, AF_INET, SOCK_STREAM);
+  curl.Connect(5, Inet("127.0.0.1", 8080));
+  std::string all;
+  for (int i = 0; i < 100; ++i) {
+    std::string lines;
+    for (int j = 0; j < 1000; ++j) lines += "line " + std::to_string(i * 1000 + j) + " of what was sent\n";
+    curl.Send(5, lines);
+    all += lines;
+  }
+  EXPECT_THAT(Print(), HasSubstr("│ line 1 of what was sent"));
+  EXPECT_THAT(Print(), HasSubstr("(+2.8 MiB)"));
+  options_.as = FollowAs::kText;
+  const std::string text = Print();
+  std::istringstream printed(text);
+  int next = 0;
+  for (std::string line; std::getline(printed, line);) {
+    const size_t at = line.find("│ line ");
+    if (at == std::string::npos) continue;
+    EXPECT_EQ(line.substr(at + sizeof("│ ") - 1), "line " + std::to_string(next) + " of what was sent");
+    ++next;
+  }
+  EXPECT_EQ(next, 100'000);
+  options_.as = FollowAs::kRaw;
+  EXPECT_TRUE(Print() == all);
+}
+
 TEST_F(FollowTest, HexShowsOffsetsInTheStream) {
   AddHello(builder_, Recorded::kBoth);
   options_.as = FollowAs::kHex;

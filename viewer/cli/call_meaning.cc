@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "collector/aggregate/pending.h"
+
 namespace socktale {
 namespace {
 
@@ -39,25 +41,7 @@ constexpr ErrorWords kErrorWords[] = {
 }  // namespace
 
 Direction DirectionOf(Call call) {
-  switch (call) {
-    case CALL_WRITE:
-    case CALL_SEND:
-    case CALL_SENDTO:
-    case CALL_SENDMSG:
-    case CALL_WRITEV:
-    case CALL_SENDMMSG:
-    case CALL_SENDFILE:
-      return Direction::kLeaves;
-    case CALL_READ:
-    case CALL_RECV:
-    case CALL_RECVFROM:
-    case CALL_RECVMSG:
-    case CALL_READV:
-    case CALL_RECVMMSG:
-      return Direction::kEnters;
-    default:
-      return Direction::kNone;
-  }
+  return IsSend(call) ? Direction::kLeaves : IsReceive(call) ? Direction::kEnters : Direction::kNone;
 }
 
 bool IsNotYet(uint32_t error) { return error == EAGAIN || error == EINPROGRESS || error == EALREADY || error == EINTR; }

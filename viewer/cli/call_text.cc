@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "collector/aggregate/pending.h"
 #include "viewer/cli/format.h"
 #include "viewer/names/address.h"
 #include "viewer/names/calls.h"
@@ -90,7 +91,6 @@ std::string DatagramSizes(const EventView& event) {
   return List(items, event.datagrams.size());
 }
 
-bool IsWait(Call call) { return call >= CALL_POLL && call <= CALL_EPOLL_PWAIT && call != CALL_EPOLL_CTL; }
 
 // send, recv and their like: descriptor, payload (or the size that was asked for), flags, address.
 void DescribeTransfer(const EventView& event, CallText& text) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/status_macros.h"
 #include "collector/aggregate/socket_type.h"
 #include "viewer/cli/call_text.h"
 #include "viewer/cli/format.h"
@@ -25,6 +26,12 @@ constexpr size_t kWidestScreen = 170;  // beyond this, the eye loses the way fro
 constexpr size_t kRemarkWidth = 30;
 constexpr size_t kNarrowest = 26;  // room between the two ends
 constexpr size_t kLongLineInPipes = 512;
+// Bytes of a transfer that are in memory at a time.
+constexpr uint64_t kGlance = 256 << 10;       // to show its first lines and to count the others,
+constexpr uint64_t kGlancePerLine = 4 << 10;  // and so many for each line that is wanted
+constexpr size_t kMostLines = 1 << 16;
+constexpr uint64_t kPart = 1 << 20;            // to show all of it, part by part
+constexpr uint64_t kWhole = 16 << 20;          // the same where its form is found by looking at all of it
 constexpr uint64_t kWorthTellingNs = 100'000;  // phases shorter than this are told of short lives only
 
 // "0.3", "249": as many decimals as matter.
@@ -79,27 +86,15 @@ std::string EndpointInWords(const View& view, bool near) {
   return near ? absl::StrCat(process, " ", fd, gap, address) : absl::StrCat(address, gap, fd, " ", process);
 }
 
-// Text of any length in pieces of at most `width` columns; at least one.
-std::vector<std::string> Wrapped(std::string_view text, size_t width) {
-  std::vector<std::string> pieces;
-  while (true) {
-    const size_t bytes = BytesOfWidth(text, width);
-    if (bytes == 0 || bytes == text.size()) break;
-    pieces.emplace_back(text.substr(0, bytes));
-    text.remove_prefix(bytes);
-  }
-  pieces.emplace_back(text);
-  return pieces;
-}
-
 enum class Arrow { kNone, kToRight, kToLeft, kBroken };
 
 // Lays the steps out: a column of times, the near end, the far end, remarks.
 class Picture {
  public:
-  Picture(const Trace& trace, const Timeline& timeline, const View& view, const ConversationOptions& options,
+  Picture(Trace& trace, const Timeline& timeline, const View& view, const ConversationOptions& options,
           const CommonOptions& common, Output& output)
-      : timeline_(timeline),
+      : trace_(trace),
+        timeline_(timeline),
         view_(view),
         options_(options),
         common_(common),
@@ -120,12 +115,19 @@ class Picture {
     remark_ = right_ + far_width + 2;
   }
 
-  void Print() {
+  absl::Status Print() {
     Line("", ProcessInWords(view_.near_process), FarLabel(), Arrow::kNone, "", Style::kPlain);
     for (const Step& step : timeline_.steps) {
-      if (output_.done()) return;
-      if (step.at_ns >= common_.from_ns && step.at_ns <= common_.to_ns) Print(step);
+      if (output_.done()) break;
+      if (step.at_ns < common_.from_ns || step.at_ns > common_.to_ns) continue;
+      const Step* before = std::exchange(before_, &step);
+      if (step.kind == StepKind::kTransfer) {
+        RETURN_IF_ERROR(PrintTransfer(step));
+      } else {
+        Print(step, before);
+      }
     }
+    return absl::OkStatus();
   }
 
  private:
@@ -139,13 +141,13 @@ class Picture {
   Style StyleOf(bool from_client) const { return from_client ? Style::kFromClient : Style::kFromServer; }
   std::string Size(uint64_t bytes) const { return FormatSize(bytes, common_.exact_bytes); }
 
-  void Print(const Step& step) {
-    const Step* before = std::exchange(before_, &step);
+  // before: the step told before this one; null: none.
+  void Print(const Step& step, const Step* before) {
     switch (step.kind) {
       case StepKind::kConnect:
         return PrintConnect(step);
-      case StepKind::kTransfer:
-        return PrintTransfer(step);
+      case StepKind::kTransfer:  // may fail, see Print()
+        return;
       case StepKind::kPause:
         // The time on the way is told with the transfer.
         if (step.pause == PauseCause::kUnknown && step.dropped == 0 && before != nullptr &&
@@ -179,9 +181,9 @@ class Picture {
     Line(time, server, "", Arrow::kToLeft, remark, Style::kFromClient);
   }
 
-  void PrintTransfer(const Step& step) {
+  absl::Status PrintTransfer(const Step& step) {
     const Transfer& transfer = timeline_.transfers[step.transfer];
-    if (!(transfer.from_client ? options_.show_client : options_.show_server)) return;
+    if (!(transfer.from_client ? options_.show_client : options_.show_server)) return absl::OkStatus();
     const bool near_sends = IsNear(transfer.from_client);
     const std::string sent = transfer.sender_recorded ? absl::StrCat("send ", Size(transfer.size)) : "";
     const std::string received = transfer.receiver_recorded ? absl::StrCat("recv ", Size(transfer.received_size)) : "";
@@ -191,7 +193,7 @@ class Picture {
     if (!near_sends && transfer.receiver_recorded) at_ns = transfer.received_ns;
     Line(time_.Format(at_ns), near_sends ? sent : received, near_sends ? received : sent,
          near_sends ? Arrow::kToRight : Arrow::kToLeft, TransferRemark(step, transfer), StyleOf(transfer.from_client));
-    PrintPayload(transfer, near_sends);
+    return PrintPayload(transfer, near_sends);
   }
 
   std::string TransferRemark(const Step& step, const Transfer& transfer) const {
@@ -211,12 +213,40 @@ class Picture {
     return absl::StrJoin(words, ", ");
   }
 
-  void PrintPayload(const Transfer& transfer, bool near_sends) {
+  // What was kept of it, in parts that fit into memory: as many of its first lines as are wanted, or all.
+  absl::Status PrintPayload(const Transfer& transfer, bool near_sends) {
+    const bool all = options_.max_lines == 0;
+    const bool laid_out = options_.form == PayloadForm::kAuto || options_.form == PayloadForm::kJson;
+    const uint64_t most = !all       ? kGlance + kGlancePerLine * std::min(options_.max_lines, kMostLines)
+                          : laid_out ? kWhole
+                                     : kPart;
+    uint64_t done = 0;
+    do {
+      ASSIGN_OR_RETURN(std::string bytes, ReadPayload(trace_, transfer, done, most));
+      if (bytes.empty()) break;
+      // Parts of text end where a line ends.
+      const size_t newline = bytes.rfind('\n');
+      const bool goes_on = done + bytes.size() < transfer.kept;
+      if (all && goes_on && options_.form != PayloadForm::kHex && newline != std::string::npos) {
+        bytes.resize(newline + 1);
+      }
+      const uint64_t at = done;
+      done += bytes.size();
+      PrintPart(transfer, near_sends, bytes, at);
+    } while (all && done < transfer.kept && !output_.done());
+    if (transfer.kept == 0) PrintPart(transfer, near_sends, "", 0);
+    return absl::OkStatus();
+  }
+
+  // bytes: of what was kept, from `at` on.
+  void PrintPart(const Transfer& transfer, bool near_sends, const std::string& bytes, uint64_t at) {
     const size_t room = right_ - left_ - 4;
     const bool terminal = output_.look().terminal;
     const size_t max_line = !options_.glance ? 0 : terminal ? room : kLongLineInPipes;
-    PayloadLines payload =
-        PayloadAsLines(transfer.payload, options_.form, transfer.offset, options_.max_lines, room, max_line);
+    const uint64_t behind = transfer.kept - at - bytes.size();
+    const bool last = options_.max_lines > 0 || behind == 0;
+    PayloadLines payload = PayloadAsLines(bytes, options_.form, transfer.offset + at, options_.max_lines, room,
+                                          max_line, last ? behind : 0);
     if (!options_.glance && terminal) {
       std::vector<std::string> wrapped;
       for (const std::string& line : payload.lines) {
@@ -225,8 +255,8 @@ class Picture {
       payload.lines = std::move(wrapped);
     }
     std::string rest = payload.rest;
-    if (transfer.payload.size() < transfer.size) {
-      absl::StrAppend(&rest, rest.empty() ? "" : ", ", Size(transfer.size - transfer.payload.size()), " not kept");
+    if (last && transfer.kept < transfer.size) {
+      absl::StrAppend(&rest, rest.empty() ? "" : ", ", Size(transfer.size - transfer.kept), " not kept");
     }
     if (!rest.empty()) rest = absl::StrCat("(", rest, ")");
     if (payload.lines.empty() && !rest.empty()) payload.lines.emplace_back();
@@ -335,6 +365,7 @@ class Picture {
     output_.Line(line);
   }
 
+  Trace& trace_;
   const Timeline& timeline_;
   const View& view_;
   const ConversationOptions& options_;
@@ -403,9 +434,9 @@ void PrintSummary(const Trace& trace, const Timeline& timeline, const View& view
   output.Line(absl::StrCat("    ", moved));
 }
 
-void PrintSteps(const Trace& trace, const Timeline& timeline, const View& view, const ConversationOptions& options,
-                const CommonOptions& common, Output& output) {
-  Picture(trace, timeline, view, options, common, output).Print();
+absl::Status PrintSteps(Trace& trace, const Timeline& timeline, const View& view, const ConversationOptions& options,
+                        const CommonOptions& common, Output& output) {
+  return Picture(trace, timeline, view, options, common, output).Print();
 }
 
 }  // namespace socktale

@@ -28,9 +28,10 @@ struct ConversationOptions {
 void PrintSummary(const Trace& trace, const Timeline& timeline, const View& view, const CommonOptions& common,
                   Output& output);
 
-// The steps, in order of time, those of [common.from_ns, common.to_ns].
-void PrintSteps(const Trace& trace, const Timeline& timeline, const View& view, const ConversationOptions& options,
-                const CommonOptions& common, Output& output);
+// The steps, in order of time, those of [common.from_ns, common.to_ns]. Payload is read from the trace as it is shown;
+// errors are those of reading it.
+absl::Status PrintSteps(Trace& trace, const Timeline& timeline, const View& view, const ConversationOptions& options,
+                        const CommonOptions& common, Output& output);
 
 }  // namespace socktale
 

@@ -47,9 +47,6 @@ std::string DescriptorKindInWords(const DescriptorLife& life, const Object* obje
 
 DescriptorText::DescriptorText(const Trace& trace, const Moment& moment, bool unicode)
     : trace_(trace), moment_(moment), unicode_(unicode) {
-  for (const DescriptorLife& life : trace.tables().life()) {
-    if (Alive(life)) by_object_[life.object()].push_back(&life);
-  }
   for (const Object& object : trace.tables().object()) {
     if (object.kind() == DESCRIPTOR_KIND_PIPE && object.inode() != 0) pipes_[object.inode()].push_back(&object);
   }
@@ -64,10 +61,12 @@ bool DescriptorText::Alive(const DescriptorLife& life) const {
   return process == nullptr || process->end_ns() == 0 || process->end_ns() > moment_.at_ns;
 }
 
-const std::vector<const DescriptorLife*>& DescriptorText::LivesOf(uint32_t object) const {
-  static const std::vector<const DescriptorLife*> kNone;
-  const auto lives = by_object_.find(object);
-  return lives == by_object_.end() ? kNone : lives->second;
+std::vector<const DescriptorLife*> DescriptorText::LivesOf(uint32_t object) const {
+  std::vector<const DescriptorLife*> alive;
+  for (const DescriptorLife* life : trace_.lookup().LivesOfObject(object)) {
+    if (Alive(*life)) alive.push_back(life);
+  }
+  return alive;
 }
 
 std::string DescriptorText::Holder(uint32_t object, uint32_t from) const {
@@ -202,8 +201,8 @@ size_t DescriptorText::SharedWith(const DescriptorLife& life) const {
 
 std::vector<const DescriptorLife*> DescriptorText::OpenIn(uint32_t process) const {
   std::vector<const DescriptorLife*> open;
-  for (const DescriptorLife& life : trace_.tables().life()) {
-    if (life.process() == process && Alive(life)) open.push_back(&life);
+  for (const DescriptorLife* life : trace_.lookup().LivesOfProcess(process)) {
+    if (Alive(*life)) open.push_back(life);
   }
   std::sort(open.begin(), open.end(),
             [](const DescriptorLife* a, const DescriptorLife* b) { return a->fd() < b->fd(); });

@@ -34,6 +34,9 @@ class DescriptorText {
   // The trace must outlive this.
   DescriptorText(const Trace& trace, const Moment& moment, bool unicode);
 
+  // What is asked from here on is meant as of another moment.
+  void LookAt(const Moment& moment) { moment_ = moment; }
+
   // "*:8080 listening, 4 accepted", "localhost:51544 ⇄ localhost:8080 httpd[4100] fd 9", "watches 3 7 9".
   std::string Name(const DescriptorLife& life) const;
 
@@ -54,7 +57,7 @@ class DescriptorText {
 
  private:
   bool Alive(const DescriptorLife& life) const;
-  const std::vector<const DescriptorLife*>& LivesOf(uint32_t object) const;
+  std::vector<const DescriptorLife*> LivesOf(uint32_t object) const;  // alive ones
   std::string SocketName(const DescriptorLife& life, const Object& object) const;
   std::string PipeName(const DescriptorLife& life, const Object& object) const;
   // Opened by an earlier program of the process (or its parent's) and open in the next, for want of close-on-exec.
@@ -62,10 +65,9 @@ class DescriptorText {
   std::string OtherEnd(const std::string& near, const std::string& far) const;
 
   const Trace& trace_;
-  const Moment moment_;
+  Moment moment_;
   const bool unicode_;
-  absl::flat_hash_map<uint32_t, std::vector<const DescriptorLife*>> by_object_;  // alive ones
-  absl::flat_hash_map<uint64_t, std::vector<const Object*>> pipes_;              // by inode: both ends have the same
+  absl::flat_hash_map<uint64_t, std::vector<const Object*>> pipes_;  // by inode: both ends have the same
 };
 
 }  // namespace socktale

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "collector/aggregate/pending.h"
 #include "proto/event_view.h"
 #include "proto/trace_file_reader.h"
 #include "viewer/cli/completeness.h"
@@ -13,7 +14,7 @@ namespace {
 
 void Count(const EventView& event, EventCounts& counts) {
   ++counts.events;
-  const bool moves = event.call < CALL_SOCKET;  // elsewhere the payload is an option's value
+  const bool moves = IsTransfer(event.call);  // elsewhere the payload is an option's value
   const bool peek = (event.notes & EVENT_NOTE_PEEK) != 0;
   if (moves && !peek) counts.kept_bytes += event.payload.size();
   if (event.continuation > 0) return;

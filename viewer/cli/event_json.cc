@@ -19,27 +19,6 @@ namespace {
 
 std::string_view View(absl::string_view text) { return {text.data(), text.size()}; }
 
-// Whether `fd` names a descriptor, which 0 may: the one worked on, or the one made. -1 and AT_FDCWD name none.
-bool HasDescriptor(const EventView& event) {
-  switch (event.call) {
-    case CALL_POLL:
-    case CALL_PPOLL:
-    case CALL_SELECT:
-    case CALL_PSELECT:
-    case CALL_FORK:
-    case CALL_VFORK:
-    case CALL_EXECVE:
-    case CALL_POSIX_SPAWN:
-    case CALL_EXIT:
-    case CALL_GETADDRINFO:
-    case CALL_ATTACHED:
-    case CALL_EXECUTING:
-      return false;
-    default:
-      return event.fd >= 0;
-  }
-}
-
 // Whether new_fd names a descriptor, which 0 may.
 bool HasSecondDescriptor(const EventView& event) {
   switch (event.call) {
@@ -168,7 +147,7 @@ Json EventJson(const TracedEvent& traced) {
     AddNumber(object, "level", traced.run->level);
   }
   object["call"] = CallName(event.call);
-  if (HasDescriptor(event)) {
+  if (HasDescriptor(event.call) && event.fd >= 0) {  // AT_FDCWD is none
     const bool its_own = traced.life != nullptr && traced.life->fd() == event.fd;
     object["fd"] = DescriptorId(process, event.fd, its_own ? traced.life->generation() : 0);
   }

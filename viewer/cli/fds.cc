@@ -192,10 +192,11 @@ absl::Status PrintFds(const Trace& trace, std::string_view name, const FdsOption
   if (common.json) WriteJson(output, TraceJson(trace));
   uint64_t printed = 0;
   bool after_table = false;
+  DescriptorText words(trace, Moment{}, output.look().unicode);
   for (const Process* process : processes) {
     if (output.done() || (common.limit > 0 && printed >= common.limit)) break;
     ASSIGN_OR_RETURN(const Moment moment, MomentOf(trace, options.at, *process));
-    const DescriptorText words(trace, moment, output.look().unicode);
+    words.LookAt(moment);
     const std::vector<const DescriptorLife*> open = words.OpenIn(process->id());
     ++printed;
     if (common.json) {

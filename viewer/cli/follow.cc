@@ -94,14 +94,18 @@ absl::Status WriteSide(Trace& trace, const Connection& connection, bool client, 
 }
 
 // The bytes of those transfers that are asked for, one by one.
-absl::Status WriteTransfers(const Timeline& timeline, const FollowOptions& options, const CommonOptions& common,
-                            Output& output) {
+absl::Status WriteTransfers(Trace& trace, const Timeline& timeline, const FollowOptions& options,
+                            const CommonOptions& common, Output& output) {
+  constexpr uint64_t kPart = 1 << 20;
   uint64_t missing = 0;
   for (const Step& step : timeline.steps) {
     if (step.kind != StepKind::kTransfer || !Shows(options, common, timeline, step)) continue;
     const Transfer& transfer = timeline.transfers[step.transfer];
-    output.WriteBytes(transfer.payload);
-    missing += transfer.size - transfer.payload.size();
+    for (uint64_t done = 0; done < transfer.kept && !output.done(); done += kPart) {
+      ASSIGN_OR_RETURN(const std::string bytes, ReadPayload(trace, transfer, done, kPart));
+      output.WriteBytes(bytes);
+    }
+    missing += transfer.size - transfer.kept;
   }
   if (missing > 0) {
     Remark(common, absl::StrCat("c", timeline.connection->id(), ": ", CountOf(missing, "byte"), " ",
@@ -130,7 +134,7 @@ const char* CauseName(PauseCause cause) {
   return "unknown";
 }
 
-void AddTransfer(Json& object, const Transfer& transfer) {
+void AddTransfer(Json& object, const Transfer& transfer, const std::string& payload) {
   object["from"] = transfer.from_client ? "client" : "server";
   if (transfer.sender_recorded) object["sent_ns"] = transfer.sent_ns;
   if (transfer.receiver_recorded) object["recv_ns"] = transfer.received_ns;
@@ -143,20 +147,23 @@ void AddTransfer(Json& object, const Transfer& transfer) {
   if (transfer.not_seen) object["not_seen"] = true;
   if (transfer.first_event != 0) object["first_event"] = absl::StrCat("e", transfer.first_event);
   if (transfer.last_event != 0) object["last_event"] = absl::StrCat("e", transfer.last_event);
-  AddPayload(object, transfer.payload, transfer.size);
+  AddPayload(object, payload, transfer.size);
 }
 
 // One step; its kind is the object's type.
-Json StepJson(const Timeline& timeline, const Step& step) {
+absl::StatusOr<Json> StepJson(Trace& trace, const Timeline& timeline, const Step& step) {
   constexpr const char* kTypes[] = {"connect", "transfer", "pause", "shutdown", "close", "error", "gap"};
   Json object = {{"type", kTypes[static_cast<size_t>(step.kind)]},
                  {"conn", absl::StrCat("c", timeline.connection->id())},
                  {"t_ns", step.at_ns}};
   if (step.duration_ns != 0) object["dur_ns"] = step.duration_ns;
   switch (step.kind) {
-    case StepKind::kTransfer:
-      AddTransfer(object, timeline.transfers[step.transfer]);
+    case StepKind::kTransfer: {
+      const Transfer& transfer = timeline.transfers[step.transfer];
+      ASSIGN_OR_RETURN(const std::string payload, ReadPayload(trace, transfer));
+      AddTransfer(object, transfer, payload);
       break;
+    }
     case StepKind::kPause:
       object["cause"] = CauseName(step.pause);
       if (step.dropped > 0) object["dropped"] = step.dropped;
@@ -195,16 +202,18 @@ void AddPhases(Json& object, const Phases& phases) {
   object["phases"] = std::move(times);
 }
 
-void PrintJson(const Trace& trace, const Timeline& timeline, const FollowOptions& options, const CommonOptions& common,
-               Output& output) {
+absl::Status PrintJson(Trace& trace, const Timeline& timeline, const FollowOptions& options,
+                        const CommonOptions& common, Output& output) {
   Json object = ConnectionJson(trace, *timeline.connection);
   AddPhases(object, timeline.phases);
   WriteJson(output, object);
   for (const Step& step : timeline.steps) {
-    if (output.done()) return;
+    if (output.done()) break;
     if (!Shows(options, common, timeline, step)) continue;
-    WriteJson(output, StepJson(timeline, step));
+    ASSIGN_OR_RETURN(const Json object_of_step, StepJson(trace, timeline, step));
+    WriteJson(output, object_of_step);
   }
+  return absl::OkStatus();
 }
 
 // ---- Text -----------------------------------------------------------------------------------------------------
@@ -238,13 +247,12 @@ std::string NextInWords(const Timeline& timeline, const FollowOptions& options, 
                       " --as raw --side ", side, " > ", side, ".bin · show", trace_argument);
 }
 
-absl::Status PrintText(const NamedTrace& named, const Timeline& timeline, const View& view,
-                       const FollowOptions& options, const CommonOptions& common, Output& output) {
+absl::Status PrintText(NamedTrace& named, const Timeline& timeline, const View& view, const FollowOptions& options,
+                       const CommonOptions& common, Output& output) {
   const ConversationOptions conversation = MakeConversationOptions(options);
   PrintSummary(named.trace, timeline, view, common, output);
   output.Line("");
-  PrintSteps(named.trace, timeline, view, conversation, common, output);
-  return absl::OkStatus();
+  return PrintSteps(named.trace, timeline, view, conversation, common, output);
 }
 
 }  // namespace
@@ -274,9 +282,9 @@ absl::Status PrintFollow(NamedTrace& named, const FollowOptions& options, const 
     ASSIGN_OR_RETURN(const Timeline timeline, BuildTimeline(trace, connection, std::min(kMergeNs, pause_ns), pause_ns));
     TellIfRangeHoldsNothing(timeline, common);
     if (raw) {
-      RETURN_IF_ERROR(WriteTransfers(timeline, options, common, output));
+      RETURN_IF_ERROR(WriteTransfers(trace, timeline, options, common, output));
     } else if (common.json) {
-      PrintJson(trace, timeline, options, common, output);
+      RETURN_IF_ERROR(PrintJson(trace, timeline, options, common, output));
     } else {
       if (i > 0) output.Line("");
       RETURN_IF_ERROR(PrintText(named, timeline, view, options, common, output));

@@ -63,7 +63,8 @@ std::string HexLine(std::string_view bytes, uint64_t offset, size_t per_line) {
 // Adds lines up to `max` of them (0: all), and remembers what did not fit.
 class Collector {
  public:
-  explicit Collector(size_t max) : max_(max) {}
+  // unseen: bytes that follow those that are added.
+  Collector(size_t max, uint64_t unseen) : max_(max), unseen_(unseen) {}
 
   void AddText(std::string_view text, size_t max_line) {
     // Empty lines at the end say nothing.
@@ -74,6 +75,7 @@ class Collector {
       if (Full()) {
         lines_left_ +=
             1 + static_cast<size_t>(std::count(text.begin() + static_cast<ptrdiff_t>(start), text.end(), '\n'));
+        text_left_ += text.size() - start;
         return;
       }
       result_.lines.push_back(TextLine(text.substr(start, end - start), max_line));
@@ -93,6 +95,10 @@ class Collector {
   }
 
   PayloadLines Take() {
+    if (unseen_ > 0) {
+      result_.rest = "+" + FormatSize(unseen_ + text_left_ + bytes_left_);
+      return std::move(result_);
+    }
     if (lines_left_ > 0) result_.rest = "+" + CountOf(lines_left_, "line");
     if (bytes_left_ > 0) absl::StrAppend(&result_.rest, result_.rest.empty() ? "+" : ", +", FormatSize(bytes_left_));
     return std::move(result_);
@@ -102,7 +108,9 @@ class Collector {
   bool Full() const { return max_ > 0 && result_.lines.size() >= max_; }
 
   size_t max_;
+  uint64_t unseen_;
   size_t lines_left_ = 0;
+  uint64_t text_left_ = 0;  // bytes of those lines
   size_t bytes_left_ = 0;
   PayloadLines result_;
 };
@@ -158,8 +166,8 @@ bool AddJson(std::string_view payload, size_t max_line, Collector& collector) {
 }  // namespace
 
 PayloadLines PayloadAsLines(std::string_view payload, PayloadForm form, uint64_t offset, size_t max_lines, size_t width,
-                            size_t max_line) {
-  Collector collector(max_lines);
+                            size_t max_line, uint64_t unseen) {
+  Collector collector(max_lines, unseen);
   if (form == PayloadForm::kText) {
     collector.AddText(payload, max_line);
   } else if (form == PayloadForm::kHex) {
@@ -170,6 +178,18 @@ PayloadLines PayloadAsLines(std::string_view payload, PayloadForm form, uint64_t
     collector.AddHex(payload.substr(text), offset + text, width);
   }
   return collector.Take();
+}
+
+std::vector<std::string> Wrapped(std::string_view text, size_t width) {
+  std::vector<std::string> pieces;
+  while (true) {
+    const size_t bytes = BytesOfWidth(text, width);
+    if (bytes == 0 || bytes == text.size()) break;
+    pieces.emplace_back(text.substr(0, bytes));
+    text.remove_prefix(bytes);
+  }
+  pieces.emplace_back(text);
+  return pieces;
 }
 
 }  // namespace socktale

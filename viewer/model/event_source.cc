@@ -6,6 +6,7 @@
 #include "viewer/model/event_source.h"
 
 #include <algorithm>
+#include <queue>
 #include <tuple>
 #include <utility>
 
@@ -71,10 +72,11 @@ absl::Status EventSource::Visit(TraceFileReader& file, const std::vector<size_t>
     horizon[i] = entry.kind() == BLOCK_KIND_EVENTS ? std::min(horizon[i + 1], entry.first_ns()) : horizon[i + 1];
   }
   absl::flat_hash_map<ThreadKey, uint64_t> last_ns;
-  std::vector<EventKey> waiting;
-  const auto earlier = [](const EventKey& a, const EventKey& b) {
-    return std::tie(a.time_ns, a.number) < std::tie(b.time_ns, b.number);
+  // The earliest on top: one call that is blocked from the start may keep everything else waiting.
+  const auto later = [](const EventKey& a, const EventKey& b) {
+    return std::tie(a.time_ns, a.number) > std::tie(b.time_ns, b.number);
   };
+  std::priority_queue<EventKey, std::vector<EventKey>, decltype(later)> waiting(later);
   EventView event;
   for (size_t i = 0; i < positions.size(); ++i) {
     const BlockEntry& entry = file.blocks()[positions[i]];
@@ -93,26 +95,23 @@ absl::Status EventSource::Visit(TraceFileReader& file, const std::vector<size_t>
           const uint64_t mine = number++;
           if (!ParseEvent(bytes, run.base_ns, event).ok()) continue;
           last = event.continuation != 0 ? last : std::max(last, event.start_ns);
-          waiting.push_back({last, mine, static_cast<uint32_t>(positions[i]), r,
-                             static_cast<uint32_t>(bytes.data() - block->bytes.data()),
-                             static_cast<uint32_t>(bytes.size())});
+          waiting.push({last, mine, static_cast<uint32_t>(positions[i]), r,
+                        static_cast<uint32_t>(bytes.data() - block->bytes.data()),
+                        static_cast<uint32_t>(bytes.size())});
         }
       }
     }
     const uint64_t until_ns = horizon[i + 1];
-    const auto ripe = std::partition(waiting.begin(), waiting.end(), [until_ns](const EventKey& key) {
-      return key.time_ns < until_ns || until_ns == UINT64_MAX;
-    });
-    std::sort(waiting.begin(), ripe, earlier);
-    for (auto key = waiting.begin(); key != ripe; ++key) {
+    while (!waiting.empty() && (waiting.top().time_ns < until_ns || until_ns == UINT64_MAX)) {
+      const EventKey key = waiting.top();
+      waiting.pop();
       RunView run;
-      RETURN_IF_ERROR(Read(file, *key, run, event));
-      if (!visit(*key, run, event)) {
+      RETURN_IF_ERROR(Read(file, key, run, event));
+      if (!visit(key, run, event)) {
         if (stopped != nullptr) *stopped = true;
         return absl::OkStatus();
       }
     }
-    waiting.erase(waiting.begin(), ripe);
   }
   return absl::OkStatus();
 }

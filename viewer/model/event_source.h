@@ -30,6 +30,13 @@ struct EventKey {
   uint32_t size = 0;
 };
 
+// A range of one event's payload.
+struct Fragment {
+  EventKey key;
+  uint64_t begin = 0;
+  uint64_t size = 0;
+};
+
 class EventSource {
  public:
   // Valid during the callback only.

@@ -16,13 +16,6 @@
 
 namespace socktale {
 
-// A range of one event's payload.
-struct Fragment {
-  EventKey key;
-  uint64_t begin = 0;
-  uint64_t size = 0;
-};
-
 // What one call moved on the connection: some bytes of a stream, or one datagram.
 struct Piece {
   bool client = false;          // the end that made the call

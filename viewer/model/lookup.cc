@@ -58,15 +58,20 @@ Names WhatNamesItsDescriptor(Call call) {
 
 bool IsDatagram(const Object& object) { return !IsStreamType(object.type()); }
 
-// Whether a datagram's address is that of `endpoint`: the same, or the same port with a wildcard.
-bool Matches(absl::string_view address, const Endpoint& endpoint) {
-  if (AddressKey(address, "") == AddressKey(endpoint.address(), "")) return true;
-  const auto a = ParseInternetAddress(address);
-  const auto b = ParseInternetAddress(endpoint.address());
-  return a && b && a->port == b->port && SameHost(*a, *b);
+// Whether a datagram's address may be that of `endpoint`: the same port, and one of both a wildcard.
+bool MayMatch(const InternetAddress& address, const Endpoint& endpoint) {
+  const auto other = ParseInternetAddress(endpoint.address());
+  return other && address.port == other->port && SameHost(address, *other);
+}
+
+bool IsWildcard(absl::string_view address) {
+  const auto internet = ParseInternetAddress(address);
+  return internet && internet->IsWildcard();
 }
 
 }  // namespace
+
+bool HasDescriptor(Call call) { return WhatNamesItsDescriptor(call) != Names::kNone; }
 
 Lookup::Lookup(const Tables& tables) {
   for (const Process& process : tables.process()) {
@@ -79,6 +84,7 @@ Lookup::Lookup(const Tables& tables) {
   for (const DescriptorLife& life : tables.life()) {
     lives_.try_emplace(life.id(), &life);
     by_number_[{life.process(), life.fd()}].push_back(&life);
+    lives_of_process_[life.process()].push_back(&life);
     if (life.object() != 0) lives_of_object_[life.object()].push_back(&life);
   }
   for (auto& [number, lives] : by_number_) {
@@ -96,7 +102,33 @@ Lookup::Lookup(const Tables& tables) {
   for (auto& [object, sides] : by_object_) {
     std::stable_sort(sides.begin(), sides.end(),
                      [](const Side& a, const Side& b) { return a.mine().start_ns() < b.mine().start_ns(); });
+    const Object* socket = this->object(object);
+    if (socket == nullptr || !IsDatagram(*socket)) continue;
+    Peers& peers = peers_[object];
+    for (const Side& side : sides) {
+      peers.by_address.try_emplace(AddressKey(side.other().address(), ""), side);
+      if (IsWildcard(side.other().address())) peers.wildcards.push_back(side);
+    }
   }
+}
+
+Side Lookup::PeerAt(const Object& object, const std::vector<Side>& sides, absl::string_view address) const {
+  const auto peers = peers_.find(object.id());
+  if (peers == peers_.end()) return {};
+  const auto peer = peers->second.by_address.find(AddressKey(address, ""));
+  if (peer != peers->second.by_address.end()) return peer->second;
+  const auto internet = ParseInternetAddress(address);
+  if (!internet) return {};
+  for (const Side& side : internet->IsWildcard() ? sides : peers->second.wildcards) {
+    if (MayMatch(*internet, side.other())) return side;
+  }
+  return {};
+}
+
+const std::vector<const DescriptorLife*>& Lookup::LivesOfProcess(uint32_t process) const {
+  static const std::vector<const DescriptorLife*> kNone;
+  const auto lives = lives_of_process_.find(process);
+  return lives == lives_of_process_.end() ? kNone : lives->second;
 }
 
 const Process* Lookup::ProcessOf(const RunView& run, const EventView& event) const {
@@ -150,12 +182,7 @@ const DescriptorLife* Lookup::LifeOf(const Process* process, const EventView& ev
 
 Side Lookup::SideAt(const std::vector<Side>& sides, const Object& object, absl::string_view address,
                     uint64_t time_ns) const {
-  if (IsDatagram(object) && !address.empty()) {
-    for (const Side& side : sides) {
-      if (Matches(address, side.other())) return side;
-    }
-    return {};
-  }
+  if (IsDatagram(object) && !address.empty()) return PeerAt(object, sides, address);
   if (IsDatagram(object) && sides.size() > 1) {
     // Connected, or a receive that did not ask who sent. What is neither belongs to all of its peers, and to none.
     for (const Side& side : sides) {

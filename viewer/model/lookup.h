@@ -6,6 +6,7 @@
 #define SOCKTALE_VIEWER_MODEL_LOOKUP_H_
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct Side {
   const Endpoint& other() const { return client ? connection->server() : connection->client(); }
 };
 
+// Whether Event.fd of a call is a descriptor's number where it is not negative: of the one worked on, or the one made.
+bool HasDescriptor(Call call);
+
 // The tables must outlive it. Ids that hostile tables repeat or leave out find the first one or nothing.
 class Lookup {
  public:
@@ -40,6 +44,8 @@ class Lookup {
 
   // Every life of every descriptor that named an object; empty for none.
   const std::vector<const DescriptorLife*>& LivesOfObject(uint32_t object) const;
+  // … of a process's numbers.
+  const std::vector<const DescriptorLife*>& LivesOfProcess(uint32_t process) const;
 
   // See Trace::LifeAt.
   const DescriptorLife* LifeAt(uint32_t process, int32_t fd, uint64_t time_ns) const;
@@ -66,6 +72,15 @@ class Lookup {
   }
   Side SideAt(const std::vector<Side>& sides, const Object& object, absl::string_view address, uint64_t time_ns) const;
 
+  // The end whose peer has this address, among `sides` of a datagram socket.
+  Side PeerAt(const Object& object, const std::vector<Side>& sides, absl::string_view address) const;
+
+  // The ends of one datagram socket by their peers: there may be as many as it has datagrams.
+  struct Peers {
+    absl::flat_hash_map<std::string, Side> by_address;  // AddressKey
+    std::vector<Side> wildcards;                        // whose peer's address is one, by start
+  };
+
   ById<Process> processes_;
   ById<Process> images_;
   ById<DescriptorLife> lives_;
@@ -73,7 +88,9 @@ class Lookup {
   ById<Connection> connections_;
   absl::flat_hash_map<std::pair<uint32_t, int32_t>, std::vector<const DescriptorLife*>> by_number_;  // by start
   absl::flat_hash_map<uint32_t, std::vector<Side>> by_object_;                                       // by start
+  absl::flat_hash_map<uint32_t, Peers> peers_;                                                       // by object
   absl::flat_hash_map<uint32_t, std::vector<const DescriptorLife*>> lives_of_object_;
+  absl::flat_hash_map<uint32_t, std::vector<const DescriptorLife*>> lives_of_process_;
   absl::flat_hash_map<uint32_t, std::vector<const Process*>> by_pid_;
 };
 

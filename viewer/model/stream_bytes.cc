@@ -1,12 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One side of a conversation, byte for byte.
+// The bytes of a conversation: of one transfer, of one side.
+
+#include <algorithm>
 
 #include "base/status_macros.h"
 #include "viewer/model/exchange.h"
 #include "viewer/model/timeline.h"
 
 namespace socktale {
+
+absl::StatusOr<std::string> ReadPayload(Trace& trace, const Transfer& transfer, uint64_t from, uint64_t limit) {
+  std::string payload;
+  for (const Fragment& fragment : transfer.fragments) {
+    if (payload.size() >= limit) break;
+    if (from >= fragment.size) {
+      from -= fragment.size;
+      continue;
+    }
+    RunView run;
+    EventView event;
+    RETURN_IF_ERROR(trace.ReadEvent(fragment.key, run, event));
+    const uint64_t size = std::min(fragment.size - from, limit - payload.size());
+    const absl::string_view bytes = event.payload.substr(fragment.begin + from, size);
+    payload.append(bytes.data(), bytes.size());
+    from = 0;
+  }
+  return payload;
+}
 
 absl::Status StreamBytes(Trace& trace, const Connection& connection, bool from_client,
                          const std::function<absl::Status(absl::string_view)>& sink, uint64_t* missing) {

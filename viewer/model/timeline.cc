@@ -66,7 +66,7 @@ class Builder {
   bool both() const { return exchange_.recorded(true) && exchange_.recorded(false); }
 
   absl::Status Transfers();
-  absl::Status AddPiece(const Piece& piece);
+  void AddPiece(const Piece& piece);
   void Receives(bool from_client);
   absl::Status Datagrams(bool from_client);
   absl::StatusOr<std::string> Load(const Piece& piece);
@@ -114,7 +114,7 @@ absl::StatusOr<std::string> Builder::Load(const Piece& piece) {
   return payload;
 }
 
-absl::Status Builder::AddPiece(const Piece& piece) {
+void Builder::AddPiece(const Piece& piece) {
   const bool from_client = piece.out ? piece.client : !piece.client;
   const bool known_sender = piece.recorded_sender;
   bool joins = false;
@@ -135,9 +135,9 @@ absl::Status Builder::AddPiece(const Piece& piece) {
     place_ns_.push_back(PlaceOf(piece));
   }
   Transfer& transfer = timeline_.transfers.back();
-  if (transfer.payload.size() == transfer.size) {
-    ASSIGN_OR_RETURN(const std::string payload, Load(piece));
-    transfer.payload += payload;
+  if (transfer.kept == transfer.size) {
+    transfer.fragments.insert(transfer.fragments.end(), piece.fragments.begin(), piece.fragments.end());
+    transfer.kept += piece.kept;
   }
   transfer.size += piece.size;
   if (!known_sender) transfer.received_size += piece.size;
@@ -146,7 +146,6 @@ absl::Status Builder::AddPiece(const Piece& piece) {
   (known_sender ? transfer.send_end_ns : transfer.receive_end_ns) = piece.end_ns;
   transfer.read_back = transfer.read_back || (piece.notes & EVENT_NOTE_READ_BACK) != 0;
   transfer.not_seen = transfer.not_seen || (piece.notes & EVENT_NOTE_NOT_SEEN) != 0;
-  return absl::OkStatus();
 }
 
 absl::Status Builder::Transfers() {
@@ -158,7 +157,7 @@ absl::Status Builder::Transfers() {
       if (at[d] < directions[d].size()) place[d] = std::max(place[d], PlaceOf(directions[d][at[d]]));
     }
     const bool client = at[0] == directions[0].size() || (at[1] < directions[1].size() && place[1] <= place[0]);
-    RETURN_IF_ERROR(AddPiece(directions[client][at[client]++]));
+    AddPiece(directions[client][at[client]++]);
   }
   for (const bool from_client : {false, true}) {
     if (!both()) continue;
@@ -198,7 +197,8 @@ absl::Status Builder::Datagrams(bool from_client) {
   for (size_t i = 0; i < timeline_.transfers.size(); ++i) {
     const Transfer& transfer = timeline_.transfers[i];
     if (transfer.from_client != from_client || !transfer.sender_recorded) continue;
-    sent.push_back({i, transfer.size, FingerprintOf(transfer.payload)});
+    ASSIGN_OR_RETURN(const std::string payload, ReadPayload(trace_, transfer));
+    sent.push_back({i, transfer.size, FingerprintOf(payload)});
   }
   size_t front = 0;  // behind the last one that came
   for (const Piece& piece : exchange_.received[!from_client]) {

@@ -20,15 +20,16 @@ namespace socktale {
 // when the other received it.
 struct Transfer {
   bool from_client = false;
-  uint64_t offset = 0;          // of its first byte in this direction's stream
-  uint64_t size = 0;            // bytes
-  std::string payload;          // bytes kept, from the transfer's start; shorter than size where cut
-  uint64_t sent_ns = 0;         // return of the first send in it; 0 with !sender_recorded
-  uint64_t send_end_ns = 0;     // return of the last send in it
-  uint64_t received_ns = 0;     // return of the receive that brought its first byte; 0 with !receiver_recorded
-  uint64_t receive_end_ns = 0;  // return of the receive that brought its last byte
-  uint64_t received_size = 0;   // bytes of it that the other end was seen to receive; `size` with !sender_recorded
-  uint64_t first_event = 0;     // numbers (eN) of the calls
+  uint64_t offset = 0;              // of its first byte in this direction's stream
+  uint64_t size = 0;                // bytes
+  uint64_t kept = 0;                // bytes of it that the trace holds, from its start; fewer than size where cut
+  std::vector<Fragment> fragments;  // where they stand, in order: see ReadPayload
+  uint64_t sent_ns = 0;             // return of the first send in it; 0 with !sender_recorded
+  uint64_t send_end_ns = 0;         // return of the last send in it
+  uint64_t received_ns = 0;         // return of the receive that brought its first byte; 0 with !receiver_recorded
+  uint64_t receive_end_ns = 0;      // return of the receive that brought its last byte
+  uint64_t received_size = 0;       // bytes of it that the other end was seen to receive; `size` with !sender_recorded
+  uint64_t first_event = 0;         // numbers (eN) of the calls
   uint64_t last_event = 0;
   uint32_t sends = 0;     // calls that sent it
   uint32_t receives = 0;  // calls that received it
@@ -91,6 +92,10 @@ struct Timeline {
 // than this apart become one transfer. pause_ns: shorter quiet stretches are not told.
 absl::StatusOr<Timeline> BuildTimeline(Trace& trace, const Connection& connection, uint64_t merge_ns,
                                        uint64_t pause_ns);
+
+// Reads bytes [from, from + limit) of what the trace holds of a transfer, or as many of them as there are.
+absl::StatusOr<std::string> ReadPayload(Trace& trace, const Transfer& transfer, uint64_t from = 0,
+                                        uint64_t limit = UINT64_MAX);
 
 // Streams one side's bytes in stream order to `sink`: what the client (from_client) or the server sent. Taken from the
 // sender's own calls where it was recorded, else from what the other end received. Never holds more than one event.
