@@ -109,7 +109,7 @@ TEST(WhatIsMissingTest, CountsOnlyWhatIsNotSaidYet) {
   const size_t rows = MissingBySeverity(named.trace).size();
   ASSERT_GE(rows, 3u);  // not_attached, cut_off, one_ended
   const std::vector<std::string> lines = WhatIsMissing(named, "socktale info -t hello");
-  ASSERT_THAT(lines, ElementsAre(StartsWith("hello was cut off at +"), StartsWith("late[99]: ran a program")));
+  ASSERT_THAT(lines, ElementsAre(StartsWith("hello was cut off at +"), StartsWith("unseen[99]: ran a program")));
   EXPECT_THAT(lines[1], EndsWith(absl::StrCat(" (+", rows - 2, " more: socktale info -t hello)")));
 }
 

@@ -130,7 +130,7 @@ TEST_F(LibraryTest, WhatIsNotFoundSaysWhatToDo) {
   Write("curl-1", 1000);
   EXPECT_EQ(Resolve("crul-1"), "crul-1: no such trace. Did you mean curl-1?");
   EXPECT_THAT(Resolve("something"), HasSubstr("socktale ls"));
-  EXPECT_THAT(Resolve("@3"), HasSubstr("there are only 1"));
+  EXPECT_THAT(Resolve("@3"), HasSubstr("there is only 1 trace"));
   EXPECT_THAT(Resolve("@x"), HasSubstr("@1 the one before"));
   EXPECT_EQ(Resolve("/no/such.tale"), "/no/such.tale: no such file");
 }
@@ -173,11 +173,6 @@ TEST_F(LibraryTest, WhatTracesHoldIsSaidOnce) {
             "only.");
   EXPECT_EQ(ContentNotice(summary, {}), "");
   EXPECT_TRUE(ListLibrary()->empty());  // what remembers it is no trace
-}
-
-TEST_F(LibraryTest, TheOnlyTraceIsToldAsOne) {
-  Write("curl-1", 1000);
-  EXPECT_EQ(Resolve("@3"), "@3: there is only 1 trace");
 }
 
 }  // namespace
