@@ -131,14 +131,34 @@ absl::StatusOr<Launched> Launch(const std::string& path, const std::vector<std::
   return launched;
 }
 
+namespace {
+
+// execve without libc, whose execve() and syscall() may be a shim's: when this process is itself being recorded, that
+// would put the outer session's settings back, and the inner recording would stay empty. Returns minus the error.
+long AskKernelToExecute(const char* path, char* const* argv, char* const* envp) {
+#if defined(__x86_64__)
+  long result = SYS_execve;
+  asm volatile("syscall" : "+a"(result) : "D"(path), "S"(argv), "d"(envp) : "rcx", "r11", "memory");
+  return result;
+#elif defined(__aarch64__)
+  register long number asm("x8") = SYS_execve;
+  register long result asm("x0") = reinterpret_cast<long>(path);
+  register long second asm("x1") = reinterpret_cast<long>(argv);
+  register long third asm("x2") = reinterpret_cast<long>(envp);
+  asm volatile("svc 0" : "+r"(result) : "r"(number), "r"(second), "r"(third) : "memory");
+  return result;
+#else
+#error "how does this processor call its kernel?"
+#endif
+}
+
+}  // namespace
+
 int Execute(const std::string& path, const std::vector<std::string>& argv,
             const std::vector<std::string>& environment) {
   const std::vector<char*> envp = Pointers(environment);
-  // Not libc's execve: when this process is itself being recorded, its shim would put the outer session's settings
-  // back, and the inner recording would stay empty.
   const auto exec = [&envp](const std::string& file, const std::vector<std::string>& words) {
-    syscall(SYS_execve, file.c_str(), Pointers(words).data(), envp.data());
-    return errno;
+    return static_cast<int>(-AskKernelToExecute(file.c_str(), Pointers(words).data(), envp.data()));
   };
   const int error = exec(path, argv);
   if (error != ENOEXEC) return error;

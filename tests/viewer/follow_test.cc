@@ -296,7 +296,7 @@ TEST_F(FollowTest, ALargeTransferIsShownPartByPart) {
     all += lines;
   }
   EXPECT_THAT(Print(), HasSubstr("│ line 1 of what was sent"));
-  EXPECT_THAT(Print(), HasSubstr("(+2.8 MiB)"));
+  EXPECT_THAT(Print(), HasSubstr("(+2.7 MiB)"));
   options_.as = FollowAs::kText;
   const std::string text = Print();
   std::istringstream printed(text);
