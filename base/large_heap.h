@@ -8,9 +8,9 @@
 
 namespace socktale {
 
-// Makes malloc keep what was freed, take large blocks from the heap too, and grow it by 64 MiB at a time (of
-// address space; what is not touched costs nothing). Call it before
-// the process has much on its heap. Where the C library refuses, all stays as it was.
+// Makes malloc keep what was freed, take large blocks from the heap too, and grow it by 64 MiB of addresses at a time
+// (what is not touched costs nothing). Call it before the process has much on its heap. Where the C library refuses,
+// all stays as it was.
 void UseLargeHeap();
 
 // Asks for huge pages for what the heap grew by since the last call. No system call when it did not grow.

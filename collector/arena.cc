@@ -219,7 +219,7 @@ Arena::~Arena() {
 
 bool Arena::Usable(uint32_t segment, uint32_t index) const {
   const uint32_t size_class = abi::ClassOfChunk(index);
-  return index - FirstOfClass(size_class) < UsableOfClass(size_class, BytesOfSegment(bytes_, segment));
+  return index - FirstOfClass(size_class) < UsableInSegment(segment, size_class);
 }
 
 uint32_t Arena::UsableInSegment(uint32_t segment, uint32_t size_class) const {

@@ -324,10 +324,6 @@ abi::ChunkHeader* HeaderOf(uint32_t number) {
 }
 
 Taken Take(uint32_t size_class, size_t least, const Taker& taker, Chunk& chunk) {
-  if (size_class == abi::kSizeClasses - 1 && TakeBack(taker, chunk)) {
-    header->chunks_taken.fetch_add(1, std::memory_order_relaxed);
-    return Taken::kYes;
-  }
   uint64_t heartbeat = 0;
   uint64_t heard_ns = 0;  // when the heart was last seen to move; 0: not waited yet
   uint32_t last_room = 0;
@@ -336,7 +332,8 @@ Taken Take(uint32_t size_class, size_t least, const Taker& taker, Chunk& chunk) 
     if (FollowCollector()) return Taken::kQuiet;
     const uint32_t room = header->room_futex.load(std::memory_order_acquire);  // before looking: no wake is missed
     Search search = {abi::ClaimedBy(taker.slot)};
-    if (TryTake(size_class, least, taker.slot, search, chunk)) {
+    const bool from_backlog = size_class == abi::kSizeClasses - 1 && TakeBack(taker, chunk);
+    if (from_backlog || TryTake(size_class, least, taker.slot, search, chunk)) {
       if (header->chunks_taken.fetch_add(1, std::memory_order_relaxed) % kChunksPerWake == 0) WakeCollector();
       return Taken::kYes;
     }
