@@ -29,18 +29,6 @@ using testing::Not;
 using testing::SizeIs;
 using testing::StartsWith;
 
-ShimRun Traced(const std::string& workload) {
-  ShimRun run = RunUnderShim({workload});
-  EXPECT_EQ(run.exit_status, 0) << run.output;
-  return run;
-}
-
-template <typename Predicate>
-std::vector<Event> Those(std::vector<Event> events, Predicate predicate) {
-  std::erase_if(events, [&](const Event& event) { return !predicate(event); });
-  return events;
-}
-
 MATCHER_P2(IsRange, first, last, "") { return arg.fd() == first && arg.new_fd() == last; }
 
 TEST(RangeHooksTest, TellWhichNumbersWereClosed) {

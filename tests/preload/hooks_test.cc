@@ -61,18 +61,6 @@ TEST_P(WorkloadTest, BehavesUnderTheShimAsWithoutIt) {
 INSTANTIATE_TEST_SUITE_P(Every, WorkloadTest, testing::ValuesIn(Workloads()),
                          [](const auto& parameter) { return parameter.param; });
 
-ShimRun Traced(const std::string& workload) {
-  ShimRun run = RunUnderShim({workload});
-  EXPECT_EQ(run.exit_status, 0) << run.output;
-  return run;
-}
-
-template <typename Predicate>
-std::vector<Event> Those(std::vector<Event> events, Predicate predicate) {
-  std::erase_if(events, [&](const Event& event) { return !predicate(event); });
-  return events;
-}
-
 TEST(AddressHooksTest, JoinBothEndsOfAConnectionByTheirAddresses) {
   const ShimRun run = Traced("addresses");
   const auto connects = Those(run.Of(CALL_CONNECT), [](const Event& e) {

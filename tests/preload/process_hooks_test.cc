@@ -25,18 +25,6 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 
-ShimRun Traced(const std::string& workload) {
-  ShimRun run = RunUnderShim({workload});
-  EXPECT_EQ(run.exit_status, 0) << run.output;
-  return run;
-}
-
-template <typename Predicate>
-std::vector<Event> Those(std::vector<Event> events, Predicate predicate) {
-  std::erase_if(events, [&](const Event& event) { return !predicate(event); });
-  return events;
-}
-
 // The pids that attached after a fork of whatever kind.
 std::set<uint32_t> Forked(const ShimRun& run) {
   std::set<uint32_t> pids;

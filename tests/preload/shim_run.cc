@@ -3,6 +3,7 @@
 #include "tests/preload/shim_run.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -208,6 +209,14 @@ ShimRun RunUnderShim(std::vector<std::string> command, std::vector<std::string> 
   run.images = arena.header().next_image.load();
   arena.Drain(true);
   arena.ReadEvents(run);
+  return run;
+}
+
+ShimRun Traced(const std::string& workload, uint32_t options) {
+  ArenaSetup setup;
+  setup.options = options;
+  ShimRun run = RunUnderShim({workload}, {"PATH=/usr/bin:/bin"}, setup);
+  EXPECT_EQ(run.exit_status, 0) << run.output;
   return run;
 }
 

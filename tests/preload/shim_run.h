@@ -50,6 +50,16 @@ struct ArenaSetup {
 ShimRun RunUnderShim(std::vector<std::string> command, std::vector<std::string> environment = {"PATH=/usr/bin:/bin"},
                      const ArenaSetup& setup = {});
 
+// A workload under the shim, which is expected to succeed. options: abi::ArenaOption bits.
+ShimRun Traced(const std::string& workload, uint32_t options = 0);
+
+// Of `events`, those that the predicate is true of.
+template <typename Predicate>
+std::vector<Event> Those(std::vector<Event> events, Predicate predicate) {
+  std::erase_if(events, [&](const Event& event) { return !predicate(event); });
+  return events;
+}
+
 }  // namespace socktale
 
 #endif  // SOCKTALE_TESTS_PRELOAD_SHIM_RUN_H_

@@ -23,15 +23,6 @@ using testing::IsEmpty;
 using testing::Property;
 using testing::SizeIs;
 
-// options: abi::ArenaOption bits.
-ShimRun Traced(const std::string& workload, uint32_t options = 0) {
-  ArenaSetup setup;
-  setup.options = options;
-  ShimRun run = RunUnderShim({workload}, {"PATH=/usr/bin:/bin"}, setup);
-  EXPECT_EQ(run.exit_status, 0) << run.output;
-  return run;
-}
-
 MATCHER_P(Moved, size, "") { return arg.result() == size && arg.error() == 0; }
 MATCHER_P(Noted, note, "") { return (arg.notes() & static_cast<uint32_t>(note)) != 0; }
 
