@@ -17,7 +17,8 @@ _LIBC, _SHIM, _PROGRAM = '/lib/libc.so.6', '/build/libsocktale.so', '/usr/bin/ta
 _HOOK_STACK = f' > {_LIBC}(send+0x1d) [0x101d]\n > {_SHIM}(send+0x9) [0x9]\n > {_PROGRAM}(main+0x1) [0x1]\n'
 _NAMES = strace_log.LibcNames([(0x1000, 0x40, 'send'), (0x1000, 0x40, '__send'), (0x2000, 0x40, 'pread64'),
                                (0x3000, 0x40, 'getaddrinfo'), (0x4000, 0x40, 'fork'), (0x5000, 0x40, 'opendir')])
-_HOOKS = read_hooks('HOOK(send, SEND)\nHOOK(fork,   FORK)  // a comment\nHOOK(getaddrinfo, GETADDRINFO)\n')
+_HOOKS = read_hooks('HOOK(send, SEND)\nHOOK(fork,   FORK)  // a comment\nHOOK(getaddrinfo, GETADDRINFO)\n'
+                    'HOOK(fopen, FOPEN)\n')
 
 
 def _seen(*payloads, call='sendto', fd=3, origin=HOOK, entry=('send',)):
@@ -211,6 +212,9 @@ class StraceLogTest(unittest.TestCase):
         self.assertEqual(self.origin(exported, shim, program), HOOK)
         self.assertEqual(self.origin(shim, program), SHIM)
         self.assertEqual(self.origin(shim, program, call='vfork'), HOOK)
+        for asked in ('socktale::CallScope::ToKernel(socktale::CallScope::Arguments const&) const+0x1',
+                      'socktale::(anonymous namespace)::CloneLikeFork(long)+0x1'):
+            self.assertEqual(self.origin((_SHIM, asked, 1), program), HOOK)
         self.assertEqual(self.origin(program), DIRECT)
         self.assertEqual(self.origin(exported, (_LIBC, 'getaddrinfo+0x7', 0x3007), program), INSIDE)
         self.assertEqual(self.origin(inner, program), INSIDE, 'reached by a jump from an exported function')
@@ -224,6 +228,14 @@ class StraceLogTest(unittest.TestCase):
         query, = self.read(r'sendto(3, "\x68", 1, 0, NULL, 0) = 1' + '\n' +
                            deep % ('getaddrinfo+0x4', '0x3004', 'getaddrinfo'))
         self.assertEqual((fork.expected, query.expected), (True, False))
+
+    def test_a_hook_is_known_by_the_function_that_does_its_work(self):
+        stack = (f' > {_LIBC}(open64+0x9) [0x9009]\n > {_LIBC}(fgets+0x219) [0x8219]\n > {_SHIM}(%s+0xb3) [0xb3]\n'
+                 f' > {_PROGRAM}(main+0x1) [0x1]\n')
+        line = r'openat(-100, "\x2f", 0) = 3' + '\n'
+        opened, = self.read(line + stack % 'FILE* socktale::(anonymous namespace)::Fopen<FILE* (*)()>(Hook)')
+        other, = self.read(line + stack % 'socktale::(anonymous namespace)::Resolve(Hook)')
+        self.assertEqual((opened.expected, other.expected), (True, False))
 
 
 class TaleLogTest(unittest.TestCase):

@@ -33,6 +33,7 @@ _FRAME = re.compile(r'^ > (.*?)\((.*)\) \[0x([0-9a-f]+)\]$')
 _IOV_BASE = re.compile(r'iov_base="(\d+)"')
 _MSG_LEN = re.compile(r'msg_len=(\d+)\}')
 _CLONE_THREAD = 0x10000
+_BY_NUMBER = ('CallScope::ToKernel', 'CloneLikeFork')  # preload/hooks/by_number.cc
 
 
 def command(output, argv, environment):
@@ -90,7 +91,9 @@ def origin_of(frames, call, libc_names=None):
         return UNKNOWN, 0, ()
     kinds = [_kind(path) for path, _, _ in frames]
     if kinds[0] == 'shim':
-        return (HOOK if call == 'vfork' else SHIM), 0, ()  # the hook of vfork is the system call itself
+        # The hook of vfork is the system call itself; what a program asks of syscall(2) is given to the kernel here.
+        asked = call == 'vfork' or any(name in frames[0][1] for name in _BY_NUMBER)
+        return (HOOK if asked else SHIM), 0, ()
     if kinds[0] == 'program':
         return DIRECT, 0, ()
     depth = next((n for n, kind in enumerate(kinds) if kind not in ('libc', 'loader')), len(kinds))
@@ -109,6 +112,12 @@ def origin_of(frames, call, libc_names=None):
     if 'loader' in kinds[:depth] or depth > 1 or depth == len(kinds) or not entry:
         return INSIDE, depth, entry
     return EXPORTED, depth, entry
+
+
+def _hook_name(symbol):
+    """Of a function of the shim: fopen of `fopen+0x1`, and of `socktale::(anonymous namespace)::Fopen<…>(…)+0x1`."""
+    inner = re.match(r'.*?socktale::(?:\(anonymous namespace\)::)?(\w+)', symbol)
+    return inner.group(1).lower() if inner else symbol.split('+')[0]
 
 
 def _arguments(text):
@@ -298,7 +307,7 @@ class ThreadLog:
         if call in WAITS:
             payload = ready_text(_ready(call, arguments, result_text, result))
         # The hook of recv promises a recvfrom; what libc does inside getaddrinfo, below that hook, nobody promised.
-        hooks = [symbol.split('+')[0] for path, symbol, _ in frames[depth:] if _kind(path) == 'shim']
+        hooks = [_hook_name(symbol) for path, symbol, _ in frames[depth:] if _kind(path) == 'shim']
         expected = origin == HOOK and (depth <= 1 or any(self._hooks.get(name) == call for name in (*entry, *hooks)))
         return Call(self._tid, call, fd, _detail(call, arguments), result, payload, origin, entry, expected,
                     _words(name, text, strings, result_text, frames))
