@@ -103,18 +103,19 @@ Request WhatIs(unsigned long request) {
   }
 }
 
-// Requests of sockets mean other things, or nothing, to other descriptors.
-bool IsSocket(int fd) {
+// Requests of sockets mean other things, or nothing, to other descriptors. A number that is not open is told too: who
+// asks there believed it to be one.
+bool MayBeSocket(int fd) {
   if (!Recording()) return false;
   uint8_t entry = fds::Get(fd);
   if (entry == fds::kUnknown) entry = fds::Find(fd);
-  return fds::Kind(entry) == field::DESCRIPTOR_KIND_SOCKET;
+  return entry == fds::kInvalid || fds::Kind(entry) == field::DESCRIPTOR_KIND_SOCKET;
 }
 
 int Ioctl(int fd, unsigned long request, void* argument) {
   const Request what = WhatIs(request);
   const bool of_socket = what == Request::kSocket || what == Request::kSocketInt;
-  if (what == Request::kOther || (of_socket && !IsSocket(fd))) {
+  if (what == Request::kOther || (of_socket && !MayBeSocket(fd))) {
     by_number.hook = 0;  // libc's does what syscall(2) does
     return ResolvedReal(real.ioctl, Hook::ioctl)(fd, request, argument);
   }
