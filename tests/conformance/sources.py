@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian's source packages, for the test suites that no binary package holds. Fetched once, with lists of our own for
-apt: the machine's own configuration need not name any source packages, and is left as it is."""
+apt: they name the same archives of Debian as the machine's own configuration, which need not name their source
+packages, and is left as it is."""
 
 import os
 import pathlib
@@ -9,10 +10,7 @@ import shutil
 import subprocess
 
 _KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
-_ARCHIVES = ''.join(f'deb-src [signed-by={_KEYRING}] {place}\n' for place in (
-    'http://deb.debian.org/debian bookworm main',
-    'http://deb.debian.org/debian bookworm-updates main',
-    'http://deb.debian.org/debian-security bookworm-security main'))
+_INDEX_FORMAT = '$(ORIGIN) $(SITE) $(RELEASE) $(COMPONENT)'
 
 
 class Unavailable(Exception):
@@ -39,7 +37,7 @@ def source(package, binary, cache):
     apt = cache / 'apt'
     for each in (folder, apt / 'lists' / 'partial', apt / 'parts'):
         each.mkdir(parents=True, exist_ok=True)
-    (apt / 'sources.list').write_text(_ARCHIVES, encoding='utf-8')
+    (apt / 'sources.list').write_text(_source_archives(), encoding='utf-8')
     apt_get = ['apt-get', '-q', '-o', f'Dir::Etc::sourcelist={apt}/sources.list',
                '-o', f'Dir::Etc::sourceparts={apt}/parts', '-o', f'Dir::State::lists={apt}/lists',
                '-o', 'APT::Sandbox::User=']
@@ -57,6 +55,17 @@ def source(package, binary, cache):
     _run(['dpkg-source', '--no-check', '-x', description.name, 'source'], folder)
     (folder / 'complete').touch()
     return folder / 'source'
+
+
+def _source_archives():
+    """Lines for apt: the source packages of each of Debian's archives that the machine takes packages from."""
+    targets = subprocess.run(['apt-get', 'indextargets', '--format', _INDEX_FORMAT, 'Created-By: Packages'],
+                             capture_output=True, text=True)
+    rows = sorted({tuple(line.split()) for line in targets.stdout.splitlines()})
+    archives = [row[1:] for row in rows if len(row) == 4 and row[0] == 'Debian']
+    if not archives:
+        raise Unavailable('apt knows no archive of Debian (apt-get update)')
+    return ''.join(f'deb-src [signed-by={_KEYRING}] {" ".join(archive)}\n' for archive in archives)
 
 
 def _other_revisions(package, version, apt_get):
