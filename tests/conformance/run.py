@@ -46,6 +46,9 @@ def one_run(suite, socktale, options, keep):
     try:
         folder.chmod(0o755)  # tests that change their user must reach their files
         return _run_in(folder, suite, socktale, options, keep)
+    except BaseException:  # Ctrl-C, too, leaves nothing running
+        _end_what_is_left(0)
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -72,7 +75,7 @@ def _run_in(folder, suite, socktale, options, keep):
         except subprocess.TimeoutExpired:
             trouble = f'not at its end after {suite.seconds} s'
     wall_s = time.monotonic() - begin
-    _end_what_is_left()
+    _end_what_is_left(_RECORDER_SECONDS)
     text = (own / 'output').read_text(encoding='utf-8', errors='replace')
     run = Run(suite.outcomes(folder / 'suite', text), wall_s, trouble)
     if not run.outcomes and not run.trouble:
@@ -102,9 +105,9 @@ def _read_trace(run, socktale, trace, env):
         run.missing['not sealed'] = 1
 
 
-def _end_what_is_left():
-    """Reaps what is left of a run: a recorder that still writes is waited for, everything else is killed."""
-    patience = time.monotonic() + _RECORDER_SECONDS
+def _end_what_is_left(recorder_seconds):
+    """Reaps what is left of a run: a recorder that still writes is waited for that long, everything else is killed."""
+    patience = time.monotonic() + recorder_seconds
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
