@@ -16,7 +16,7 @@
 // errno: nothing between Real() and the return changes it, because the shim calls the kernel with RawSyscall alone.
 // Nothing is held across Real(): the thread may be cancelled in it, jump out of it, or never come back. There are no
 // destructors with work to do, for they would not run then.
-// Caller's memory: read it only when the kernel has proved it readable (see KernelReadArguments), and only the bytes
+// Caller's memory: read it only when the kernel has proved it readable (see ArgumentReadable), and only the bytes
 // that moved. Hooks are called in signal handlers: no malloc, stdio, locks, dlsym (poison.h, included last, sees to
 // it).
 
@@ -34,6 +34,7 @@
 #include "preload/event_fields.h"
 #include "preload/fd_table.h"
 #include "preload/raw_syscall.h"
+#include "preload/readable.h"
 #include "preload/real.h"
 
 #define INTERPOSE extern "C" __attribute__((visibility("default")))
@@ -200,11 +201,24 @@ class CallScope {
   uint64_t end_ns_ = 0;
 };
 
+// Whether the kernel refused the call, as far as its outcome tells, for what the caller may not do or have: it mostly
+// looks at that before it looks at the arguments, and so does a filter of system calls (seccomp), which answers with
+// any of these. result: what the call returned; errno is looked at when it is -1.
+inline bool RefusedUnread(int64_t result) {
+  if (__builtin_expect(result != -1, 1)) return false;
+  return errno == EPERM || errno == EACCES || errno == ENOSYS || errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+}
+
 // Whether the kernel has read the memory that a call's arguments point to, as far as its outcome tells: a failed bind
-// or connect with one of these errors may have stopped before it looked. result: what the call returned; errno is
-// looked at when it is -1.
+// or connect with one of these errors has stopped before it looked, or found a bad pointer. result: as above.
 inline bool KernelReadArguments(int64_t result) {
   return result != -1 || (errno != EFAULT && errno != EBADF && errno != ENOTSOCK && errno != EINVAL);
+}
+
+// Whether `size` bytes at one of the pointers that the call was given can be read: the kernel has done so, or they are
+// asked for.
+inline bool ArgumentReadable(int64_t result, const void* memory, size_t size) {
+  return KernelReadArguments(result) && (!RefusedUnread(result) || thread_pages.Range(memory, size));
 }
 
 }  // namespace socktale

@@ -34,7 +34,7 @@ uint32_t AskPeerPid(int fd);
 int AskSocketInt(int fd, int option);
 
 // A read-only view of an address that the caller gave to a call: at most kMaxAddress bytes of it. The kernel must have
-// read it (KernelReadArguments).
+// read it (ArgumentReadable).
 inline ByteSpan GivenAddress(const void* address, size_t size) {
   if (address == nullptr) return {};
   return {address, size < kMaxAddress ? size : kMaxAddress};

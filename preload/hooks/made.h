@@ -29,8 +29,10 @@ int RecordMade(const CallScope& call, int result, uint32_t kind, int flags, bool
 
 // Length of a path that the kernel may have read: as the call had it, also when it failed for another reason.
 inline size_t PathSize(int64_t result, const char* path) {
-  if (result == -1 && errno == ENAMETOOLONG) return 0;
-  return KernelReadArguments(result) ? strnlen(path, PATH_MAX) : 0;
+  if ((result == -1 && errno == ENAMETOOLONG) || !KernelReadArguments(result)) return 0;
+  if (!RefusedUnread(result)) return strnlen(path, PATH_MAX);
+  const ptrdiff_t size = thread_pages.String(path, PATH_MAX);
+  return size < 0 ? 0 : static_cast<size_t>(size);
 }
 inline ByteSpan PathOf(const CallScope& call, int64_t result, const char* path) {
   return call.recording() ? ByteSpan{path, PathSize(result, path)} : ByteSpan();

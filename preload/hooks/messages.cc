@@ -143,7 +143,10 @@ INTERPOSE ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   head.flags = static_cast<uint32_t>(flags);
   Passed passed;
   SocketAddress local;
-  if (KernelReadArguments(result)) head.address = GivenAddress(message->msg_name, message->msg_namelen);
+  if (ArgumentReadable(result, message, sizeof *message) &&
+      ArgumentReadable(result, message->msg_name, message->msg_namelen)) {
+    head.address = GivenAddress(message->msg_name, message->msg_namelen);
+  }
   if (result >= 0) {
     head.size = PartsSize(message->msg_iov, message->msg_iovlen);
     passed.Add(*message);

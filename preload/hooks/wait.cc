@@ -101,7 +101,7 @@ void RecordPoll(const CallScope& call, int result, const pollfd* fds, nfds_t cou
   EventHead head = call.Head(result);
   head.size = count;
   PolledList list;
-  if (count > 0 && KernelReadArguments(result)) {
+  if (count > 0 && ArgumentReadable(result, fds, count * sizeof *fds)) {
     // A failed call (EINTR) leaves revents as they were before it.
     const bool answered = result >= 0;
     if (count <= kMaxPolled) {
