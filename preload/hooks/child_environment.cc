@@ -34,7 +34,12 @@ ChildEnvironment::ChildEnvironment(char* const* envp, const char* shim_path, con
       const char* const entry = envp[entries_];
       if (entry == nullptr) break;
       if (pages.String(entry, kAttachName) < 0) return;
-      if (StartsWith(entry, kAttach, kAttachName)) has_attach_ = true;
+      if (StartsWith(entry, kAttach, kAttachName)) {
+        const ptrdiff_t length = pages.String(entry, kLongestString);
+        if (length < 0) return;
+        has_attach_ = true;
+        attach_is_ours_ = strcmp(entry, attach_entry) == 0;
+      }
       if (!StartsWith(entry, kPreload, kPreloadName)) continue;
       const ptrdiff_t length = pages.String(entry, kLongestString);
       if (length < 0) return;
@@ -42,7 +47,19 @@ ChildEnvironment::ChildEnvironment(char* const* envp, const char* shim_path, con
     }
   }
   if (!inject_ && preload_.text == nullptr) return;  // nothing to take out
+  shim_is_listed_ = ListsShim();
   need_ = (entries_ + 3) * sizeof(char*) + kPreloadName + PreloadValue(nullptr) + 1;
+}
+
+bool ChildEnvironment::ListsShim() const {
+  const size_t shim_length = strlen(shim_path_);
+  for (size_t at = 0; at < preload_.length;) {
+    size_t end = at;
+    while (end < preload_.length && !IsSeparator(preload_.text[end])) ++end;
+    if (end - at == shim_length && memcmp(preload_.text + at, shim_path_, shim_length) == 0) return true;
+    at = end + 1;
+  }
+  return false;
 }
 
 // Writes LD_PRELOAD's new value to `out`, unless null: the shim (or not), then the given entries but the shim.

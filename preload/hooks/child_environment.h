@@ -24,6 +24,9 @@ class ChildEnvironment {
   // would not load the shim, or an array the kernel will refuse): pass the given envp on.
   size_t need() const { return need_; }
 
+  // Whether a program started with the given array would load the shim and find the session: nothing need change.
+  bool complete() const { return inject_ && attach_is_ours_ && shim_is_listed_; }
+
   // The new array, in `memory`, pointing into it and to the given strings. memory: need() bytes, alive until exec.
   char** Build(void* memory) const;
 
@@ -34,6 +37,7 @@ class ChildEnvironment {
   };
 
   size_t PreloadValue(char* out) const;
+  bool ListsShim() const;
 
   char* const* const envp_;
   const char* const shim_path_;
@@ -43,6 +47,8 @@ class ChildEnvironment {
   size_t need_ = 0;
   Value preload_ = {nullptr, 0};
   bool has_attach_ = false;
+  bool attach_is_ours_ = false;  // the last one, if there are several
+  bool shim_is_listed_ = false;
 };
 
 }  // namespace socktale

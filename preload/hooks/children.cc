@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "preload/call_scope.h"
+#include "preload/hooks/lent_environment.h"
 #include "preload/poison.h"
 #include "preload/readable.h"
 
@@ -110,7 +111,9 @@ INTERPOSE int forkpty(int* master, char* name, const termios* settings, const wi
 // The shell attaches by itself, when it starts.
 INTERPOSE int system(const char* command) {
   CallScope call(Hook::system);
+  const LentEnvironment lent;
   const int result = call.Real(real.system, command);
+  lent.TakeBack();
   if (!call.recording()) return result;
   ReadablePages pages = {};
   const ptrdiff_t length = command == nullptr ? 0 : pages.String(command, kMaxCommand);

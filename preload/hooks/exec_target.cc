@@ -162,6 +162,10 @@ ExecTarget InspectTargetOnPath(const char* name, InspectScratch& scratch) {
   }
 }
 
+ExecTarget InReach(ExecTarget target, const char* shim_path) {
+  return target == ExecTarget::kLoadable && !FileIsReadable(shim_path) ? ExecTarget::kHostile : target;
+}
+
 bool FileIsReadable(const char* path) {
   const File file(AT_FDCWD, path);
   if (file.fd != -EMFILE && file.fd != -ENFILE) return file.fd >= 0;

@@ -31,6 +31,10 @@ ExecTarget InspectTarget(int directory, const char* path, InspectScratch& scratc
 // As execvp(name) would find it: along PATH of this process's environment if name has no slash.
 ExecTarget InspectTargetOnPath(const char* name, InspectScratch& scratch);
 
+// What becomes of `target` where the shim cannot be read (after a chroot, as another user): kHostile instead of
+// kLoadable, for ld.so would complain on the program's stderr.
+ExecTarget InReach(ExecTarget target, const char* shim_path);
+
 // Whether this process may read `path`, as its effective user. Being out of descriptors does not make it unreadable.
 bool FileIsReadable(const char* path);
 

@@ -61,11 +61,6 @@ class Scratch {
   Mapping mapping_ = {nullptr, 0};
 };
 
-// Where the shim cannot be read (after a chroot, as another user) ld.so would complain on the program's stderr.
-ExecTarget InReach(ExecTarget target) {
-  return target == ExecTarget::kLoadable && !FileIsReadable(ShimPreload()) ? ExecTarget::kHostile : target;
-}
-
 // The environment for the new program; the given one when it needs no change, or when there is no memory: that one
 // mostly has the shim in it anyway. inspect: (InspectScratch&) -> ExecTarget.
 template <typename Inspect>
@@ -74,7 +69,7 @@ char* const* PrepareEnvironment(char* const* envp, bool usable, Inspect inspect,
   static_assert(sizeof(InspectScratch) <= kUsualBytes);
   void* const memory = usable ? scratch.Get(kUsualBytes) : nullptr;
   if (memory == nullptr) return envp;
-  const ExecTarget target = InReach(inspect(*static_cast<InspectScratch*>(memory)));
+  const ExecTarget target = InReach(inspect(*static_cast<InspectScratch*>(memory)), ShimPreload());
   const ChildEnvironment child(envp, ShimPreload(), AttachEntry(), target);
   if (child.need() == 0) return envp;
   void* const room = scratch.Get(child.need());

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "preload/hooks/lent_environment.h"
 #include "preload/hooks/made.h"
 #include "preload/poison.h"
 
@@ -121,11 +122,13 @@ FILE* Tmpfile(Hook hook, Function& slot) {
 
 constexpr size_t kMaxCommand = 2048;  // bytes of a command that are kept
 
-// command: libc has given it to the shell's exec by the time this is called, if the stream is there.
+// command: the shell has been started with it when the stream is there; null then means that it got none.
 template <typename Function>
 FILE* Popen(Hook hook, Function& slot, const char* command, const char* mode) {
   CallScope call(hook);
+  const LentEnvironment lent;
   FILE* const stream = call.Real(slot, command, mode);
+  lent.TakeBack();
   if (!call.recording()) return stream;
   const int fd = NumberOf(stream);
   EventHead head = call.Head(fd);
@@ -136,7 +139,7 @@ FILE* Popen(Hook hook, Function& slot, const char* command, const char* mode) {
   if (fd >= 0) {
     fds::Made(fd, fds::EntryFor(field::DESCRIPTOR_KIND_PIPE));
     RawSyscall(SYS_fstat, fd, RawPointer(&status));  // the inode: the child's end is known by it
-    size = strnlen(command, kMaxCommand);
+    size = command == nullptr ? 0 : strnlen(command, kMaxCommand);
     for (const char* c = mode; *c != '\0'; ++c) {
       if (*c == 'w') head.flags |= O_WRONLY;
       if (*c == 'e') close_on_exec = true;

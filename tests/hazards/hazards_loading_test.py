@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 1 to 3b: calls before the shim's own beginning, other people's malloc, symbols with versions, libraries opened
-later."""
+later; and other people's LD_PRELOAD."""
 
+import pathlib
 import unittest
 
-from hazard import Hazard
+from hazard import PYTHON, Hazard
+
+JEMALLOC = '/usr/lib/x86_64-linux-gnu/libjemalloc.so.2'
+TALK = '''
+import socket
+a, b = socket.socketpair()
+a.sendall(b'hello'); print(b.recv(9), a.fileno(), b.fileno())
+print('jemalloc' in open('/proc/self/maps').read(), len([bytes(n) for n in range(3000)]))
+'''
 
 
 class LoadingTest(Hazard):
@@ -17,6 +26,42 @@ class LoadingTest(Hazard):
         self.assertEqual(self.payloads('send'), words)
         self.assertEqual(self.payloads('recv'), words)
         self.assertEqual(self.counts()['socketpair'], 8)
+        self.assert_complete()
+
+    def test_row2_a_malloc_that_reads_and_talks_when_it_is_first_called(self):
+        self.same_behaviour([self.built('own_malloc')])
+        self.assertEqual(self.payloads('send'), [b'malloc', b'main'])
+        self.assertEqual(self.payloads('recv'), [b'malloc', b'main'])
+        self.assertEqual([event['path'] for event in self.events('open')], ['/proc/self/exe'])
+        self.assert_complete()
+
+    def test_row2_jemalloc_preloaded(self):
+        self.assertTrue(pathlib.Path(JEMALLOC).exists(), 'libjemalloc2 is not installed: scripts/packages.sh names it')
+        for before, env in (([], {**self.env, 'LD_PRELOAD': JEMALLOC}),  # also into `socktale run` itself
+                            (['/usr/bin/env', f'LD_PRELOAD={JEMALLOC}'], self.env)):
+            stdout, _ = self.same_behaviour([*before, PYTHON, '-c', TALK], env=env)
+            self.assertIn(b'True', stdout)
+            self.assertEqual(self.payloads('sendto', 'send'), [b'hello'])
+            self.assert_complete()
+
+    def test_a_users_own_preloaded_library_stands_behind_the_shim(self):
+        stdout, _ = self.same_behaviour(['/usr/bin/env', f'LD_PRELOAD={self.built("libinterpose.so")}',
+                                         self.built('talker'), 'word', '3'], status=3)
+        self.assertIn(b'1 sends and 2 closes went through', stdout)
+        self.assertEqual(self.payloads('send'), [b'word'])
+        self.assert_complete()
+
+    def test_row3_functions_found_by_name_and_by_version(self):
+        # Names this libc does not have must not seem to be there (pidfd_spawn came with 2.39). Who asks dlvsym for a
+        # version of libc's gets libc's own function, past the shim.
+        self.same_behaviour([self.built('opened'), self.built('liblocal.so')])
+        self.assertIn(b'by name', self.payloads('send'))
+        self.assertNotIn(b'by version', self.payloads('send'))
+
+    def test_row3b_a_library_opened_with_rtld_local(self):
+        self.same_behaviour([self.built('opened'), self.built('liblocal.so')])
+        words = [b'local constructor', b'local function', b'through a descriptor', b'local destructor']
+        self.assertEqual(self.payloads('send')[:8], words * 2)
         self.assert_complete()
 
 

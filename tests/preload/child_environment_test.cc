@@ -47,6 +47,26 @@ TEST(ChildEnvironmentTest, TakesANullPointerForAnEmptyEnvironment) {
   EXPECT_EQ(built[2], nullptr);
 }
 
+bool IsComplete(std::vector<std::string> entries, ExecTarget target = ExecTarget::kLoadable) {
+  std::vector<char*> envp;
+  for (std::string& entry : entries) envp.push_back(entry.data());
+  envp.push_back(nullptr);
+  return ChildEnvironment(envp.data(), kShim, kAttach, target).complete();
+}
+
+TEST(ChildEnvironmentTest, IsCompleteWithTheShimAmongOthersAndThisSession) {
+  EXPECT_TRUE(IsComplete({"A=1", "LD_PRELOAD=/opt/lib/libsocktale.so", kAttach}));
+  EXPECT_TRUE(IsComplete({kAttach, "LD_PRELOAD=a.so /opt/lib/libsocktale.so:b.so"}));
+  EXPECT_FALSE(IsComplete({}));
+  EXPECT_FALSE(IsComplete({"LD_PRELOAD=/opt/lib/libsocktale.so"}));
+  EXPECT_FALSE(IsComplete({kAttach}));
+  EXPECT_FALSE(IsComplete({"LD_PRELOAD=", kAttach}));
+  EXPECT_FALSE(IsComplete({"LD_PRELOAD=/opt/lib/libsocktale.so.1", kAttach}));
+  EXPECT_FALSE(IsComplete({"LD_PRELOAD=/opt/lib/libsocktale.so", "SOCKTALE_ATTACH=1,ff00,name,/arena"}));
+  EXPECT_FALSE(IsComplete({"LD_PRELOAD=/opt/lib/libsocktale.so", kAttach, "LD_PRELOAD=other.so"}));
+  EXPECT_FALSE(IsComplete({"LD_PRELOAD=/opt/lib/libsocktale.so", kAttach}, ExecTarget::kHostile));
+}
+
 TEST(ChildEnvironmentTest, KeepsTheOrderAndAllOtherEntries) {
   EXPECT_THAT(
       Given({"A=1", "LD_PRELOAD=/usr/lib/mine.so", "no equals sign", "SOCKTALE_ATTACH=stale", "", "B="}),

@@ -131,6 +131,12 @@ TEST_F(ExecTargetTest, SearchesPathAsExecvpDoes) {
   ASSERT_EQ(setenv("PATH", before.c_str(), 1), 0);
 }
 
+TEST_F(ExecTargetTest, AProgramThatWouldLoadAShimOutOfReachIsNotToKnowOfIt) {
+  EXPECT_EQ(InReach(ExecTarget::kLoadable, "/proc/self/exe"), ExecTarget::kLoadable);
+  EXPECT_EQ(InReach(ExecTarget::kLoadable, "/nowhere"), ExecTarget::kHostile);
+  EXPECT_EQ(InReach(ExecTarget::kDeaf, "/nowhere"), ExecTarget::kDeaf);
+}
+
 TEST_F(ExecTargetTest, LeavesNoDescriptorOpen) {
   const int before = open("/dev/null", O_RDONLY | O_CLOEXEC);
   ASSERT_EQ(close(before), 0);

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows 6 and 7: calls that are never returned from, and calls inside calls."""
+
+import collections
+import os
+import unittest
+
+from hazard import Hazard, payload
+
+
+class SignalsTest(Hazard):
+
+    def test_row6_threads_cancelled_in_and_handlers_that_jump_out_of_each_call_that_waits(self):
+        fifo = self.path('fifo')
+        os.mkfifo(fifo)
+        stdout, _ = self.same_behaviour([self.built('cancelled'), fifo])
+        waits = [line.split(b':')[0] for line in stdout.splitlines() if line.endswith(b': cancelled')]
+        self.assertEqual(len(waits), 24)
+        words = [word + b' cancelled' for word in waits] + [word + b' left' for word in waits] + [b'still']
+        for calls in (('send',), ('recv',)):
+            self.assertEqual([word for word in self.payloads(*calls) if len(word) < 100 and word != b'\0'], words)
+        self.assert_complete()
+
+    def test_row6_the_workload_of_signals_jumps_and_forks_in_handlers(self):
+        self.same_behaviour([self.workload('signals')])
+        info = self.info()
+        # A fork in a handler that came amid the writing of an event: its child is not recorded, and that is said.
+        named = ['dropped_unattached'] if info['dropped'] else []
+        self.assertEqual([row['kind'] for row in info['missing'] if row['kind'] in ('dropped_unattached',)], named)
+        children = self.events('attached', reason='fork')
+        forks = [event for event in self.events('fork') if event['ret'] > 0]
+        self.assertGreaterEqual(len(forks), 20)
+        self.assertEqual(info['dropped'], 2 * (len(forks) - len(children)))  # each sends once and exits
+
+    def test_row7_a_storm_of_signals_whose_handlers_record_amid_three_threads(self):
+        self.same_behaviour([self.built('storm'), '10'])
+        sent = collections.defaultdict(list)
+        received = collections.Counter()
+        for event in self.events('send', 'recv'):
+            words = payload(event).decode().split()
+            if event['call'] == 'recv':
+                received[' '.join(words)] += 1
+            elif words:
+                sent[words[0], int(words[1])].append(int(words[2]))
+        for thread in range(3):
+            self.assertEqual(sent['t', thread], list(range(sent['e', thread][0])))
+        handled, = sent['e', 3]
+        self.assertGreaterEqual(handled, 200)
+        self.assertEqual(sorted(sent['h', 0]), list(range(handled)))
+        for (kind, who), numbers in sent.items():
+            for number in numbers:
+                self.assertEqual(received[f'{kind} {who} {number}'], 1)
+        self.assert_complete()
+
+
+if __name__ == '__main__':
+    unittest.main()
