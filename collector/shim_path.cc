@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "collector/arena.h"
 #include "collector/errno_status.h"
+#include "collector/shared_copy.h"
 
 namespace socktale {
 namespace {
@@ -71,7 +72,13 @@ absl::StatusOr<std::string> FindShim() {
     if (realpath(place.c_str(), resolved) == nullptr || stat(resolved, &status) != 0 || !S_ISREG(status.st_mode)) {
       continue;
     }
-    if (Speakable(resolved)) return std::string(resolved);
+    const bool speakable = Speakable(resolved);
+    if (geteuid() == 0 && !(speakable && ReadableByAll(resolved))) {
+      absl::StatusOr<std::string> copy = SharedCopy(resolved);
+      if (copy.ok() || !speakable) return copy;
+      // Without it a program that becomes another user is named as not recorded.
+    }
+    if (speakable) return std::string(resolved);
     return LinkTo(resolved);
   }
   return absl::NotFoundError(absl::StrCat("the shim, ", kShimName, ", is not at ", absl::StrJoin(places, " nor at "),
