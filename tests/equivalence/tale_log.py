@@ -62,6 +62,8 @@ def call_of(event):
         result = 0
     if name in OTHER_RESULTS and 'err' not in event:
         result = OTHER_RESULTS[name]
+    if name == 'fclose' and event.get('err', 'EBADF') != 'EBADF':
+        result = 0  # its last bytes could not be written, which is told of the stream; the descriptor is closed
     fd = _fd(event)
     words = {key: value for key, value in event.items() if key not in ('type', 'text', 'b64', 't_ns', 'tid', 'process')}
     payload = _payload(event) if call in MOVES else None
@@ -86,7 +88,7 @@ def read(lines):
         event = json.loads(line)
         if event['type'] == 'in_call':
             call = CANONICAL.get(event['call'], event['call'])
-            in_calls[event['tid']] = (call, descriptor(call, event.get('fd')))
+            in_calls[event['tid']] = (call, descriptor(call, _fd(event)))
         if event['type'] != 'event':
             trace = trace or event
             continue
