@@ -2,6 +2,7 @@
 
 #include "preload/arena_writer.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
 
@@ -50,8 +51,10 @@ struct Thread {
   uint64_t generation;  // of the image that the rest belongs to
   uint64_t start_ns;    // when it took its first chunk
   uint32_t tid;
-  uint32_t depth;  // levels that are busy
-  bool attaching;  // between BeginAttachAfterFork and BecomeWriter
+  uint32_t depth;                // levels that are busy
+  bool attaching;                // between BeginAttachAfterFork and BecomeWriter
+  int shared_with;               // while generation is kShared: the other's thread id; 0: not known yet; or kSeveral
+  uint64_t unshared_generation;  // that it has again when it is alone
   Level level[kLevels];
 };
 
@@ -59,8 +62,11 @@ struct Thread {
 // forked child's page holds.
 constexpr uint64_t kNeverAttached = ~uint64_t{0};
 constexpr uint64_t kAttaching = kNeverAttached - 1;
+constexpr uint64_t kShared = kNeverAttached - 2;  // another runs on this thread's memory: ShareThread()
+constexpr int kSeveral = -1;
 
-constinit __thread Thread thread __attribute__((tls_model("initial-exec"))) = {kNeverAttached, 0, 0, 0, false, {}};
+constinit __thread Thread thread
+    __attribute__((tls_model("initial-exec"))) = {kNeverAttached, 0, 0, 0, false, 0, 0, {}};
 
 // The page that the kernel empties in a forked child (MADV_WIPEONFORK). It holds the image's generation.
 constinit std::atomic<uint64_t> before_attach{0};
@@ -80,8 +86,21 @@ void SealLevel(Level& level) {
   level.used = level.capacity = 0;
 }
 
+void Unshare() {
+  living_vforks.fetch_sub(1, std::memory_order_relaxed);
+  thread.generation = thread.unshared_generation;
+}
+
+// Whether nobody runs on this thread's memory beside it any more.
+bool AloneAgain() {
+  if (thread.shared_with <= 0 || RawSyscall(SYS_tkill, thread.shared_with, 0) != -ESRCH) return false;
+  Unshare();
+  return true;
+}
+
 // Makes the thread's state that of the present image. False: there is none, for this child of a fork did not attach.
 bool BeginThread(uint64_t start_ns) {
+  if (thread.generation == kShared && !AloneAgain()) return false;
   if (Generation() == 0) AttachAfterFork(start_ns);
   constexpr int kMostYields = 100'000;  // another thread attaches: a few dozen system calls
   for (int i = 0; Generation() == kAttaching; ++i) {
@@ -418,6 +437,7 @@ bool BeginAttachAfterFork() {
   uint64_t wiped = 0;
   if (wipe_page == &before_attach || !wipe_page->compare_exchange_strong(wiped, kAttaching)) return false;
   thread.attaching = true;
+  if (ThreadIsShared()) thread.generation = kNeverAttached;  // the child's copy is its own
   return true;
 }
 
@@ -433,6 +453,29 @@ void GiveUpAttach() {
   thread.attaching = false;
   wipe_page->store(0, std::memory_order_release);
 }
+
+void ShareThread() {
+  if (thread.generation == kShared) {
+    thread.shared_with = kSeveral;
+    return;
+  }
+  SealThreadChunks();
+  living_vforks.fetch_add(1, std::memory_order_relaxed);
+  thread.unshared_generation = thread.generation;
+  thread.shared_with = 0;
+  thread.generation = kShared;
+}
+
+void ThreadSharedWith(int tid) {
+  if (thread.shared_with != 0) return;
+  if (tid > 0) {
+    thread.shared_with = tid;
+  } else {
+    Unshare();
+  }
+}
+
+bool ThreadIsShared() { return thread.generation == kShared; }
 
 void SealThreadChunks() {
   if (thread.generation != Generation() || thread.depth != 0) return;

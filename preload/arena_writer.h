@@ -160,6 +160,13 @@ void GiveUpAttach();
 // returns, the writing goes on in this process too: in the parent's chunk.
 bool ForkedAmidWriting();
 
+// A child of clone() is to run on this very thread's memory and thread-local variables, beside it (CLONE_VM without
+// CLONE_VFORK and CLONE_SETTLS): before the call. Of neither anything is recorded as long as the child lives; it is
+// counted. ThreadSharedWith: after the call, with what it returned.
+void ShareThread();
+void ThreadSharedWith(int tid);
+bool ThreadIsShared();
+
 // Seals the chunks of the calling thread: before exec (the image ends) and _exit. What the thread records afterwards
 // (a failed exec) goes into new chunks.
 void SealThreadChunks();

@@ -415,7 +415,7 @@ void CountUnrecorded() {
       calls_before_attach.fetch_add(1, std::memory_order_relaxed);
       return;
     case kModeRecording:  // a child of a fork in the midst of attaching
-      arena::CountDrop(abi::kDropUnattached, 0, CurrentSlot());
+      arena::CountDrop(ThreadIsShared() ? abi::kDropShared : abi::kDropUnattached, 0, CurrentSlot());
       return;
     case kModeCounting:
       arena::CountDrop(static_cast<abi::DropCause>(lost_cause.load(std::memory_order_relaxed)), 0, CurrentSlot());

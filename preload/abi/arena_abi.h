@@ -43,6 +43,7 @@ enum DropCause : uint32_t {
   kDropTooBig = 2,     // an event without payload that fits no chunk
   kDropUnattached = 3, // the call came before this process could attach
   kDropNoSlot = 4,     // kMaxProcesses images at once
+  kDropShared = 5,     // a clone()d child ran on this thread's own memory beside it
   kDropCauses = 8,
 };
 

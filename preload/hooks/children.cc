@@ -9,6 +9,7 @@
 
 #include "preload/call_scope.h"
 #include "preload/hooks/lent_environment.h"
+#include "preload/hooks/sharing_child.h"
 #include "preload/poison.h"
 #include "preload/readable.h"
 
@@ -48,15 +49,20 @@ int Clone(Hook hook, Function& slot, int (*function)(void*), void* stack, int fl
   void* const parent_tid = va_arg(arguments, void*);
   void* const tls = va_arg(arguments, void*);
   void* const child_tid = va_arg(arguments, void*);
-  if ((flags & CLONE_VM) != 0) {
-    // A thread; or a process that shares this one's memory, as vfork's child does.
-    const bool vfork = (flags & CLONE_VFORK) != 0 && (flags & CLONE_THREAD) == 0;
-    if (vfork) living_vforks.fetch_add(1, std::memory_order_relaxed);
-    const int result = ResolvedReal(slot, hook)(function, stack, flags, argument, parent_tid, tls, child_tid);
-    if (vfork) living_vforks.fetch_sub(1, std::memory_order_relaxed);
-    return result;
+  if ((flags & CLONE_THREAD) != 0) {
+    const SharingChild child(static_cast<uint64_t>(flags));
+    const int tid = ResolvedReal(slot, hook)(function, stack, flags, argument, parent_tid, tls, child_tid);
+    child.Returned(tid);
+    return tid;
   }
   CallScope call(hook);
+  if ((flags & CLONE_VM) != 0) {
+    const SharingChild child(static_cast<uint64_t>(flags));
+    const int result = call.Real(slot, function, stack, flags, argument, parent_tid, tls, child_tid);
+    child.Returned(result);
+    if (call.recording()) RecordChild(call, result, 0, static_cast<uint32_t>(flags));
+    return result;
+  }
   Start start = {function, argument, call.start_ns()};
   const bool wrapped = call.recording() && function != nullptr;  // libc refuses null
   const int result = call.Real(slot, wrapped ? &BeginChild : function, stack, flags, wrapped ? &start : argument,

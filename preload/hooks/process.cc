@@ -5,6 +5,8 @@
 // Every exec and spawn gives the new program an environment with the shim in it (child_environment.h), whatever the
 // traced program did to its own. An exec that succeeds does not return: CALL_EXECUTING is written before it.
 
+#include "preload/hooks/process.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -268,6 +270,12 @@ void RecordExit(const CallScope& call, int status) {
 
 }  // namespace
 
+void VforkChildIsGone() {
+  living_vforks.fetch_sub(1, std::memory_order_relaxed);
+  Unmap(left_by_vfork_child);
+  left_by_vfork_child = {nullptr, 0};
+}
+
 INTERPOSE pid_t fork() noexcept {
   CallScope call(Hook::fork);
   return AfterFork(call, call.Real(real.fork));
@@ -294,9 +302,7 @@ extern "C" __attribute__((visibility("hidden"))) uint64_t socktale_vfork_begin()
 // Called by vfork.S in the parent, when the child has left its memory. result: the system call's, -4095 to -1 for a
 // failure. Returns what vfork returns.
 extern "C" __attribute__((visibility("hidden"))) pid_t socktale_vfork_returned(long result, uint64_t start_ns) {
-  living_vforks.fetch_sub(1, std::memory_order_relaxed);
-  Unmap(left_by_vfork_child);
-  left_by_vfork_child = {nullptr, 0};
+  VforkChildIsGone();
   if (start_ns != 0) {
     EventHead head;
     head.call = field::CALL_VFORK;

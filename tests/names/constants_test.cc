@@ -88,7 +88,8 @@ TEST(DropCauseNameTest, FollowsTheSharedMemorysNumbers) {
   EXPECT_EQ(DropCauseName(abi::kDropTooBig), "too big");
   EXPECT_EQ(DropCauseName(abi::kDropUnattached), "unattached");
   EXPECT_EQ(DropCauseName(abi::kDropNoSlot), "no slot");
-  EXPECT_EQ(DropCauseName(abi::kDropNoSlot + 1), "cause 5");
+  EXPECT_EQ(DropCauseName(abi::kDropShared), "shared");
+  EXPECT_EQ(DropCauseName(abi::kDropShared + 1), "cause 6");
 }
 
 TEST(SocketNamesTest, NameFamiliesTypesAndProtocols) {

@@ -51,8 +51,9 @@ TEST_P(WorkloadTest, BehavesUnderTheShimAsWithoutIt) {
   EXPECT_EQ(run.exit_status, 0) << "signal " << run.signal;
   EXPECT_EQ(run.output, "");
   EXPECT_EQ(run.damage, "");
-  // (A child forked by a handler amid the writing of an event is not recorded; SignalsTest counts what it drops.)
-  if (!GetParam().starts_with("signals")) {
+  // (A child forked by a handler amid the writing of an event is not recorded; SignalsTest counts what it drops. So is
+  // one on its parent's thread-local variables: CloneHooksTest.)
+  if (!GetParam().starts_with("signals") && !GetParam().starts_with("children")) {
     EXPECT_EQ(run.drops, 0u);
   }
   EXPECT_THAT(run.Of(CALL_ATTACHED), Not(IsEmpty()));

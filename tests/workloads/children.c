@@ -43,6 +43,54 @@ static void clones(void) {
   CHECK_FAILS(clone(child, stack + sizeof stack, SIGCHLD | CLONE_SIGHAND, &number), EINVAL);
 }
 
+static int run_true(void* argument) {
+  char* const arguments[] = {(char*)"true", NULL};
+  execve("/bin/true", arguments, argument);
+  return 1;
+}
+
+static long lines_of(const char* path) {
+  FILE* const file = fopen(path, "r");
+  CHECK(file != NULL);
+  long lines = 0;
+  for (int c = getc(file); c != EOF; c = getc(file)) lines += c == '\n';
+  CHECK(fclose(file) == 0);
+  return lines;
+}
+
+// Spawned like this again and again, nothing is left in the parent's memory.
+static void spawns(void) {
+  char* no_environment[] = {NULL};
+  long mapped = 0;
+  for (int i = 0; i < 24; ++i) {
+    if (i == 4) mapped = lines_of("/proc/self/maps");
+    expect_status(clone(run_true, stack + sizeof stack, SIGCHLD | CLONE_VM | CLONE_VFORK, no_environment), 0);
+  }
+  CHECK(lines_of("/proc/self/maps") <= mapped + 2);
+}
+
+static int many_calls(void* argument) {
+  int* const pair = argument;
+  char bytes[100];
+  for (int i = 0; i < 3000; ++i) {
+    if (write(pair[0], bytes, 1 + i % 100) <= 0 || read(pair[1], bytes, sizeof bytes) <= 0) return 1;
+  }
+  return 0;
+}
+
+// A child that runs beside its parent, on the parent's memory and thread-local variables, both with calls of their own;
+// then the parent alone.
+static void beside(void) {
+  int own[2], childs[2];
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, own) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, childs) == 0);
+  const pid_t pid = clone(many_calls, stack + sizeof stack, SIGCHLD | CLONE_VM, childs);
+  CHECK(pid > 0 && many_calls(own) == 0);
+  expect_status(pid, 0);
+  CHECK(write(own[0], "alone again", 11) == 11);
+  const int fds[] = {own[0], own[1], childs[0], childs[1]};
+  for (size_t i = 0; i < sizeof fds / sizeof *fds; ++i) CHECK(close(fds[i]) == 0);
+}
+
 static void commands(void) {
   int status = system("exit 4");
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 4);
@@ -68,6 +116,8 @@ static void demon(void) {
 
 int main(void) {
   clones();
+  spawns();
+  beside();
   commands();
   demon();
   return 0;
