@@ -16,9 +16,8 @@
 // errno: nothing between Real() and the return changes it, because the shim calls the kernel with RawSyscall alone.
 // Nothing is held across Real(): the thread may be cancelled in it, jump out of it, or never come back. There are no
 // destructors with work to do, for they would not run then.
-// Caller's memory: read it only when the kernel has proved it readable (see ArgumentReadable), and only the bytes
-// that moved. Hooks are called in signal handlers: no malloc, stdio, locks, dlsym (poison.h, included last, sees to
-// it).
+// Caller's memory: read it only when the kernel has proved it readable (see MayRead), and only the bytes that moved.
+// Hooks are called in signal handlers: no malloc, stdio, locks, dlsym (poison.h, included last, sees to it).
 
 #ifndef SOCKTALE_PRELOAD_CALL_SCOPE_H_
 #define SOCKTALE_PRELOAD_CALL_SCOPE_H_
@@ -34,7 +33,6 @@
 #include "preload/event_fields.h"
 #include "preload/fd_table.h"
 #include "preload/raw_syscall.h"
-#include "preload/readable.h"
 #include "preload/real.h"
 
 #define INTERPOSE extern "C" __attribute__((visibility("default")))
@@ -58,7 +56,8 @@ enum class Record {
 struct ByNumber {
   uint32_t hook;  // of the hook meant, plus one; 0: none
   int32_t number;
-  long rest[2];  // what the kernel gets behind the arguments of the C function
+  uintptr_t frame;  // stack address of syscall(2)'s hook, which calls the hook meant
+  long words[6];    // the arguments as the program gave them
 };
 extern constinit __thread ByNumber by_number __attribute__((tls_model("initial-exec")));
 
@@ -120,7 +119,7 @@ class CallScope {
     using Result = decltype(slot(args...));
     if constexpr (std::is_integral_v<Result> && sizeof...(Args) <= 6) {
       if (__builtin_expect(number_ >= 0, 0)) {
-        const Result result = static_cast<Result>(ToKernel(Arguments{{AsLong(args)...}}));
+        const Result result = static_cast<Result>(ToKernel(Arguments{{AsLong(args)...}, NarrowOnes<Args...>()}));
         if (recording_) end_ns_ = Now();
         return result;
       }
@@ -165,8 +164,17 @@ class CallScope {
 
  private:
   struct Arguments {
-    long values[6];  // zeros behind the last
+    long values[6];   // zeros behind the last
+    uint32_t narrow;  // bit i: values[i] has fewer bits than a word of the kernel's
   };
+
+  template <typename... Args>
+  static constexpr uint32_t NarrowOnes() {
+    uint32_t bits = 0;
+    uint32_t bit = 1;
+    (((bits |= sizeof(Args) < sizeof(long) ? bit : 0), bit <<= 1), ...);
+    return bits;
+  }
 
   template <typename T>
   static long AsLong(T value) {
@@ -196,30 +204,10 @@ class CallScope {
   bool recording_ = false;
   int fd_ = 0;
   int32_t number_ = -1;  // of the system call, when it was asked for by number
-  long rest_[2];         // set with it
+  long words_[6];        // set with it
   uint64_t start_ns_ = 0;
   uint64_t end_ns_ = 0;
 };
-
-// Whether the kernel refused the call, as far as its outcome tells, for what the caller may not do or have: it mostly
-// looks at that before it looks at the arguments, and so does a filter of system calls (seccomp), which answers with
-// any of these. result: what the call returned; errno is looked at when it is -1.
-inline bool RefusedUnread(int64_t result) {
-  if (__builtin_expect(result != -1, 1)) return false;
-  return errno == EPERM || errno == EACCES || errno == ENOSYS || errno == EMFILE || errno == ENFILE || errno == ENOMEM;
-}
-
-// Whether the kernel has read the memory that a call's arguments point to, as far as its outcome tells: a failed bind
-// or connect with one of these errors has stopped before it looked, or found a bad pointer. result: as above.
-inline bool KernelReadArguments(int64_t result) {
-  return result != -1 || (errno != EFAULT && errno != EBADF && errno != ENOTSOCK && errno != EINVAL);
-}
-
-// Whether `size` bytes at one of the pointers that the call was given can be read: the kernel has done so, or they are
-// asked for.
-inline bool ArgumentReadable(int64_t result, const void* memory, size_t size) {
-  return KernelReadArguments(result) && (!RefusedUnread(result) || thread_pages.Range(memory, size));
-}
 
 }  // namespace socktale
 

@@ -8,30 +8,48 @@
 // for: no atfork handlers, no cancellation, the kernel's own reading of the arguments.
 
 #include <linux/sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "preload/found.h"
 #include "preload/hooks/made.h"
+#include "preload/hooks/sharing_child.h"
 #include "preload/poison.h"
 #include "preload/readable.h"
 
 namespace socktale {
 
-constinit __thread ByNumber by_number = {0, 0, {0, 0}};
+constinit __thread ByNumber by_number = {0, 0, 0, {}};
+
+namespace {
+
+// A hook that syscall(2) calls has its frame this close below that one's. A signal handler that came in between and
+// calls the same function has not: the kernel's own frame for it, with the registers, is larger.
+constexpr uintptr_t kNear = 1400;
+
+}  // namespace
 
 void CallScope::TakeNumberOfHook() {
-  if (by_number.hook != static_cast<uint32_t>(hook_) + 1) return;  // a signal handler's call, in between
+  const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  if (here > by_number.frame) by_number.hook = 0;  // a handler jumped out of the call that it was for
+  if (by_number.hook != static_cast<uint32_t>(hook_) + 1 || by_number.frame - here > kNear) return;
   number_ = by_number.number;
-  rest_[0] = by_number.rest[0];
-  rest_[1] = by_number.rest[1];
+  __builtin_memcpy(words_, by_number.words, sizeof words_);
   by_number.hook = 0;
 }
 
+// The kernel gets what the program gave, but where the hook put something in its place: an address of its own for none,
+// another environment. Where the C function has less of a word than the kernel (an int), or no such argument at all,
+// the program's word is whole.
 long CallScope::ToKernel(const Arguments& given) const {
-  const long* const v = given.values;
-  const long result = RawSyscall(number_, v[0], v[1], v[2], v[3], v[4] | rest_[0], v[5] | rest_[1]);
+  long v[6];
+  for (int i = 0; i < 6; ++i) {
+    const bool same = (given.narrow >> i & 1) != 0 && static_cast<int>(given.values[i]) == static_cast<int>(words_[i]);
+    v[i] = same || given.values[i] == 0 ? words_[i] : given.values[i];
+  }
+  const long result = RawSyscall(number_, v[0], v[1], v[2], v[3], v[4], v[5]);
   if (result >= 0 || result < -4095) return result;
   errno = static_cast<int>(-result);
   return -1;
@@ -47,10 +65,11 @@ long Straight(long number, const Words& w) {
   return ResolvedReal(real.syscall, Hook::syscall)(number, w.a, w.b, w.c, w.d, w.e, w.f);
 }
 
-void Note(Hook hook, long number, long fifth, long sixth) {
+void Note(Hook hook, long number, const Words& w, uintptr_t frame) {
   by_number.number = static_cast<int32_t>(number);
-  by_number.rest[0] = fifth;
-  by_number.rest[1] = sixth;
+  by_number.frame = frame;
+  static_assert(sizeof by_number.words == sizeof w);
+  __builtin_memcpy(by_number.words, &w, sizeof w);
   // Last: a signal handler that comes in between finds it whole, or none.
   __atomic_signal_fence(__ATOMIC_RELEASE);
   by_number.hook = static_cast<uint32_t>(hook) + 1;
@@ -135,6 +154,14 @@ long CloneLikeFork(long number, const Words& w, uint64_t flags) {
 }
 
 // Others are threads, or go on on a stack of their own, where libc's function leaves them and nothing of ours is.
+long CloneOnOwnStack(long number, const Words& w, uint64_t flags) {
+  if ((flags & CLONE_VM) == 0) return Straight(number, w);
+  const SharingChild child(flags);
+  const long result = Straight(number, w);
+  child.Returned(static_cast<int>(result));
+  return result;
+}
+
 long Clone(long number, const Words& w) {
   uint64_t flags = static_cast<uint64_t>(w.a);
   uint64_t stack = static_cast<uint64_t>(w.b);
@@ -147,42 +174,26 @@ long Clone(long number, const Words& w) {
   if ((flags & CLONE_VM) == 0 && stack == 0) return CloneLikeFork(number, w, flags);
   if (number == SYS_clone && stack == 0 && (flags & CLONE_VFORK) != 0 && (flags & CLONE_THREAD) == 0) {
     // The child would return through our frame and leave it in pieces to its parent (as it would do with libc's return
-    // address, but for that it has to do more). With a copy of the memory it may.
+    // address, but for that it has to do more). With a copy of the memory it may; its parent waits for it all the same.
     Words without_sharing = w;
-    without_sharing.a &= ~static_cast<long>(CLONE_VM | CLONE_VFORK);
+    without_sharing.a &= ~static_cast<long>(CLONE_VM);
     return CloneLikeFork(number, without_sharing, flags);
   }
-  return Straight(number, w);
+  return CloneOnOwnStack(number, w, flags);
 }
 
-}  // namespace
-
 // name: of the hook. Behind it its arguments, of the types it has.
-#define BY_NAME(number, name, ...)  \
-  case number:                      \
-    Note(Hook::name, number, 0, 0); \
-    return ::name(__VA_ARGS__);
-// The same, with what the kernel gets as fifth and sixth argument beyond those of the function.
-#define BY_NAME_WITH(number, fifth, sixth, name, ...) \
-  case number:                                        \
-    Note(Hook::name, number, fifth, sixth);           \
+#define BY_NAME(number, name, ...)      \
+  case number:                          \
+    Note(Hook::name, number, w, frame); \
     return ::name(__VA_ARGS__);
 #define INT(word) static_cast<int>(w.word)
 #define UNSIGNED(word) static_cast<unsigned>(w.word)
 #define SIZE(word) static_cast<size_t>(w.word)
 #define POINTER(type, word) reinterpret_cast<type>(w.word)
 
-INTERPOSE long syscall(long number, ...) noexcept {
-  va_list arguments;
-  va_start(arguments, number);
-  Words w;
-  w.a = va_arg(arguments, long);
-  w.b = va_arg(arguments, long);
-  w.c = va_arg(arguments, long);
-  w.d = va_arg(arguments, long);
-  w.e = va_arg(arguments, long);
-  w.f = va_arg(arguments, long);
-  va_end(arguments);
+// frame: of the hook below.
+long Dispatch(long number, const Words& w, uintptr_t frame) {
   switch (number) {
     // Bytes.
     BY_NAME(SYS_read, read, INT(a), POINTER(void*, b), SIZE(c))
@@ -191,11 +202,11 @@ INTERPOSE long syscall(long number, ...) noexcept {
     BY_NAME(SYS_writev, writev, INT(a), POINTER(const iovec*, b), INT(c))
     BY_NAME(SYS_pread64, pread64, INT(a), POINTER(void*, b), SIZE(c), w.d)
     BY_NAME(SYS_pwrite64, pwrite64, INT(a), POINTER(const void*, b), SIZE(c), w.d)
-    BY_NAME_WITH(SYS_preadv, w.e, 0, preadv64, INT(a), POINTER(const iovec*, b), INT(c), w.d)
-    BY_NAME_WITH(SYS_pwritev, w.e, 0, pwritev64, INT(a), POINTER(const iovec*, b), INT(c), w.d)
+    BY_NAME(SYS_preadv, preadv64, INT(a), POINTER(const iovec*, b), INT(c), w.d)
+    BY_NAME(SYS_pwritev, pwritev64, INT(a), POINTER(const iovec*, b), INT(c), w.d)
     // The offset's upper half, which 64-bit kernels do not look at, stands between it and the flags.
-    BY_NAME_WITH(SYS_preadv2, 0, w.f, preadv64v2, INT(a), POINTER(const iovec*, b), INT(c), w.d, INT(f))
-    BY_NAME_WITH(SYS_pwritev2, 0, w.f, pwritev64v2, INT(a), POINTER(const iovec*, b), INT(c), w.d, INT(f))
+    BY_NAME(SYS_preadv2, preadv64v2, INT(a), POINTER(const iovec*, b), INT(c), w.d, INT(f))
+    BY_NAME(SYS_pwritev2, pwritev64v2, INT(a), POINTER(const iovec*, b), INT(c), w.d, INT(f))
     BY_NAME(SYS_sendto, sendto, INT(a), POINTER(const void*, b), SIZE(c), INT(d), POINTER(const sockaddr*, e),
             static_cast<socklen_t>(w.f))
     BY_NAME(SYS_recvfrom, recvfrom, INT(a), POINTER(void*, b), SIZE(c), INT(d), POINTER(sockaddr*, e),
@@ -246,6 +257,8 @@ INTERPOSE long syscall(long number, ...) noexcept {
     BY_NAME(SYS_inotify_add_watch, inotify_add_watch, INT(a), POINTER(const char*, b), UNSIGNED(c))
     BY_NAME(SYS_inotify_rm_watch, inotify_rm_watch, INT(a), INT(b))
     BY_NAME(SYS_fanotify_init, fanotify_init, UNSIGNED(a), UNSIGNED(b))
+    BY_NAME(SYS_fanotify_mark, fanotify_mark, INT(a), UNSIGNED(b), static_cast<uint64_t>(w.c), INT(d),
+            POINTER(const char*, e))
     BY_NAME(SYS_pidfd_open, pidfd_open, INT(a), UNSIGNED(b))
     BY_NAME(SYS_pidfd_getfd, pidfd_getfd, INT(a), INT(b), UNSIGNED(c))
     BY_NAME(SYS_pidfd_send_signal, pidfd_send_signal, INT(a), INT(b), POINTER(siginfo_t*, c), UNSIGNED(d))
@@ -256,18 +269,19 @@ INTERPOSE long syscall(long number, ...) noexcept {
     BY_NAME(SYS_fsmount, fsmount, INT(a), UNSIGNED(b), UNSIGNED(c))
     BY_NAME(SYS_fspick, fspick, INT(a), POINTER(const char*, b), UNSIGNED(c))
 
-    // Waiting. The kernel also gets the size of the set of signals.
-    BY_NAME_WITH(SYS_ppoll, w.e, 0, ppoll, POINTER(pollfd*, a), SIZE(b), POINTER(const timespec*, c),
-                 POINTER(const sigset_t*, d))
-    BY_NAME_WITH(SYS_epoll_pwait, 0, w.f, epoll_pwait, INT(a), POINTER(epoll_event*, b), INT(c), INT(d),
-                 POINTER(const sigset_t*, e))
-    BY_NAME_WITH(SYS_epoll_pwait2, 0, w.f, epoll_pwait2, INT(a), POINTER(epoll_event*, b), INT(c),
-                 POINTER(const timespec*, d), POINTER(const sigset_t*, e))
+    // Waiting. The kernel also gets the size of the set of signals; pselect6 the set with its size behind one pointer.
+    BY_NAME(SYS_ppoll, ppoll, POINTER(pollfd*, a), SIZE(b), POINTER(const timespec*, c), POINTER(const sigset_t*, d))
+    BY_NAME(SYS_epoll_pwait, epoll_pwait, INT(a), POINTER(epoll_event*, b), INT(c), INT(d), POINTER(const sigset_t*, e))
+    BY_NAME(SYS_epoll_pwait2, epoll_pwait2, INT(a), POINTER(epoll_event*, b), INT(c), POINTER(const timespec*, d),
+            POINTER(const sigset_t*, e))
 
     // Programs.
     BY_NAME(SYS_execve, execve, POINTER(const char*, a), POINTER(char* const*, b), POINTER(char* const*, c))
     BY_NAME(SYS_execveat, execveat, INT(a), POINTER(const char*, b), POINTER(char* const*, c), POINTER(char* const*, d),
             INT(e))
+
+    BY_NAME(SYS_pselect6, pselect, INT(a), POINTER(fd_set*, b), POINTER(fd_set*, c), POINTER(fd_set*, d),
+            POINTER(const timespec*, e), nullptr)
 
 #if defined(__x86_64__)  // which has these beside the newer ones above
     BY_NAME(SYS_open, open, POINTER(const char*, a), INT(b), static_cast<mode_t>(w.c))
@@ -287,7 +301,7 @@ INTERPOSE long syscall(long number, ...) noexcept {
       ::_exit(INT(a));
 #if defined(__x86_64__)
     case SYS_vfork:  // as in Clone()
-      return CloneLikeFork(SYS_fork, w, CLONE_VFORK | CLONE_VM);
+      return CloneLikeFork(SYS_clone, {CLONE_VFORK | SIGCHLD, 0, 0, 0, 0, 0}, CLONE_VFORK | CLONE_VM);
 #endif
     case SYS_clone:
     case SYS_clone3:
@@ -295,6 +309,28 @@ INTERPOSE long syscall(long number, ...) noexcept {
     default:
       return MakesDescriptor(number, w) ? RecordUnnamed(number, w) : Straight(number, w);
   }
+}
+
+}  // namespace
+
+INTERPOSE long syscall(long number, ...) noexcept {
+  va_list arguments;
+  va_start(arguments, number);
+  Words w;
+  w.a = va_arg(arguments, long);
+  w.b = va_arg(arguments, long);
+  w.c = va_arg(arguments, long);
+  w.d = va_arg(arguments, long);
+  w.e = va_arg(arguments, long);
+  w.f = va_arg(arguments, long);
+  va_end(arguments);
+  const uintptr_t frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  if (__builtin_expect(by_number.hook == 0, 1)) return Dispatch(number, w, frame);
+  // A signal handler's, between the note and the hook that it is for: that one finds it as it was.
+  const ByNumber interrupted = by_number;
+  const long result = Dispatch(number, w, frame);
+  by_number = interrupted;
+  return result;
 }
 
 }  // namespace socktale

@@ -101,7 +101,7 @@ void RecordPoll(const CallScope& call, int result, const pollfd* fds, nfds_t cou
   EventHead head = call.Head(result);
   head.size = count;
   PolledList list;
-  if (count > 0 && ArgumentReadable(result, fds, count * sizeof *fds)) {
+  if (count > 0 && MayRead(result, fds, (count < kMaxPolled ? count : kMaxPolled) * sizeof *fds)) {
     // A failed call (EINTR) leaves revents as they were before it.
     const bool answered = result >= 0;
     if (count <= kMaxPolled) {
@@ -200,9 +200,31 @@ void RecordSelect(const CallScope& call, int result, const Selected& selected, i
   RecordWait(call, head, list, timeout_ns);
 }
 
+// slot: of select, __select or pselect. Out of line, as all that has room for hundreds of descriptors: the hooks' own
+// frames are small (kNear in by_number.cc).
+template <typename Function, typename Timeout, typename... Mask>
+[[gnu::noinline]] int Select(CallScope& call, Function& slot, int count, fd_set* read, fd_set* write, fd_set* except,
+                             Timeout* timeout, Mask... mask) {
+  const Selected selected(call, count, read, write, except);
+  const int64_t timeout_ns = call.recording() ? TimeoutOf(timeout) : 0;
+  const int result = call.Real(slot, count, read, write, except, timeout, mask...);
+  if (call.recording()) RecordSelect(call, result, selected, timeout_ns);
+  return result;
+}
+
 // ---- epoll --------------------------------------------------------------------------------------------------------
 
 // events: the `result` ready ones, when the call succeeded.
+[[gnu::noinline]] void RecordEpollControl(const CallScope& call, int result, int operation, int fd,
+                                          const epoll_event* wanted) {
+  EventHead head = call.Head(result);
+  head.new_fd = fd;
+  head.flags = static_cast<uint32_t>(operation);
+  PolledList list;
+  if (result == 0 && operation != EPOLL_CTL_DEL) list.Add({fd, wanted->events, 0});
+  RecordWait(call, head, list, 0);
+}
+
 void RecordEpollWait(const CallScope& call, int result, const epoll_event* events, int most, int64_t timeout_ns) {
   EventHead head = call.Head(result);
   head.size = most > 0 ? static_cast<uint64_t>(most) : 0;
@@ -238,8 +260,9 @@ INTERPOSE int __poll_chk(pollfd* fds, nfds_t count, int timeout_ms, size_t fds_s
 
 INTERPOSE int ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask) {
   CallScope call(Hook::ppoll);
+  const int64_t timeout_ns = call.recording() ? TimeoutOf(timeout) : 0;  // (by number the kernel writes what is left)
   const int result = call.Real(real.ppoll, fds, count, timeout, mask);
-  if (call.recording()) RecordPoll(call, result, fds, count, TimeoutOf(timeout));
+  if (call.recording()) RecordPoll(call, result, fds, count, timeout_ns);
   return result;
 }
 
@@ -253,43 +276,25 @@ INTERPOSE int __ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout, co
 INTERPOSE int select(int count, fd_set* __restrict read_set, fd_set* __restrict write_set,
                      fd_set* __restrict except_set, timeval* __restrict timeout) {
   CallScope call(Hook::select);
-  const Selected selected(call, count, read_set, write_set, except_set);
-  const int64_t timeout_ns = call.recording() ? TimeoutOf(timeout) : 0;
-  const int result = call.Real(real.select, count, read_set, write_set, except_set, timeout);
-  if (call.recording()) RecordSelect(call, result, selected, timeout_ns);
-  return result;
+  return Select(call, real.select, count, read_set, write_set, except_set, timeout);
 }
 
 INTERPOSE int __select(int count, fd_set* read_set, fd_set* write_set, fd_set* except_set, timeval* timeout) {
   CallScope call(Hook::__select);
-  const Selected selected(call, count, read_set, write_set, except_set);
-  const int64_t timeout_ns = call.recording() ? TimeoutOf(timeout) : 0;
-  const int result = call.Real(real.__select, count, read_set, write_set, except_set, timeout);
-  if (call.recording()) RecordSelect(call, result, selected, timeout_ns);
-  return result;
+  return Select(call, real.__select, count, read_set, write_set, except_set, timeout);
 }
 
 INTERPOSE int pselect(int count, fd_set* __restrict read_set, fd_set* __restrict write_set,
                       fd_set* __restrict except_set, const timespec* __restrict timeout,
                       const sigset_t* __restrict mask) {
   CallScope call(Hook::pselect);
-  const Selected selected(call, count, read_set, write_set, except_set);
-  const int result = call.Real(real.pselect, count, read_set, write_set, except_set, timeout, mask);
-  if (call.recording()) RecordSelect(call, result, selected, TimeoutOf(timeout));
-  return result;
+  return Select(call, real.pselect, count, read_set, write_set, except_set, timeout, mask);
 }
 
 INTERPOSE int epoll_ctl(int epoll_fd, int operation, int fd, epoll_event* wanted) noexcept {
   CallScope call(Hook::epoll_ctl, epoll_fd);
   const int result = call.Real(real.epoll_ctl, epoll_fd, operation, fd, wanted);
-  if (call.recording()) {
-    EventHead head = call.Head(result);
-    head.new_fd = fd;
-    head.flags = static_cast<uint32_t>(operation);
-    PolledList list;
-    if (result == 0 && operation != EPOLL_CTL_DEL) list.Add({fd, wanted->events, 0});
-    RecordWait(call, head, list, 0);
-  }
+  if (call.recording()) RecordEpollControl(call, result, operation, fd, wanted);
   return result;
 }
 

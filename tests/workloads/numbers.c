@@ -39,6 +39,16 @@ static void sockets(void) {
   sigemptyset(&mask);
   CHECK(syscall(SYS_ppoll, &ready, 1, &none, &mask, 8) == 1);
   CHECK_FAILS(syscall(SYS_ppoll, &ready, 1, &none, &mask, 5), EINVAL);  // the set's size is the program's to say
+  // What libc's functions would not hand on.
+  CHECK_FAILS(syscall(SYS_mq_open, "none", O_RDONLY, 0, bad), EFAULT);
+  struct {
+    const sigset_t* mask;
+    size_t size;
+  } masked = {&mask, 8};
+  const struct timespec soon = {0, 1000000};
+  CHECK(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &soon, &masked) == 0);
+  masked.size = 5;
+  CHECK_FAILS(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &soon, &masked), EINVAL);
   CHECK(syscall(SYS_fcntl, pair[0], F_SETFD, FD_CLOEXEC) == 0 && syscall(SYS_fcntl, pair[0], F_GETFD) == FD_CLOEXEC);
   CHECK(syscall(SYS_dup3, pair[0], pair[1], O_CLOEXEC) == pair[1]);
   CHECK(syscall(SYS_close, pair[0]) == 0 && syscall(SYS_close, pair[1]) == 0);
@@ -82,6 +92,18 @@ static void processes(void) {
   if (pid == 0) child();
   expect_status(pid, 6);
 #endif
+  // The parent waits for a child that it shares nothing with, too.
+  int ready[2];
+  char byte = 0;
+  CHECK(pipe2(ready, O_CLOEXEC | O_NONBLOCK) == 0);
+  pid = (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_VFORK, NULL, NULL, NULL, 0);
+  if (pid == 0) {
+    usleep(20000);
+    syscall(SYS_exit_group, write(ready[1], "r", 1) == 1 ? 6 : 1);
+  }
+  CHECK(read(ready[0], &byte, OPAQUE(sizeof byte)) == 1);
+  expect_status(pid, 6);
+  CHECK(close(ready[0]) == 0 && close(ready[1]) == 0);
   pid = fork();
   if (pid == 0) {
     char* const arguments_of[] = {(char*)"true", NULL};
