@@ -47,6 +47,7 @@ void NoteHighest(int fd) {
 }
 
 bool InTable(int fd) { return static_cast<unsigned>(fd) < kTableSize; }
+bool InConnected(int fd) { return static_cast<unsigned>(fd) < kConnectedSize; }
 
 uint32_t Milliseconds(uint64_t ns) {
   const uint32_t ms = static_cast<uint32_t>(ns / 1'000'000);
@@ -54,7 +55,7 @@ uint32_t Milliseconds(uint64_t ns) {
 }
 
 void ResetLife(int fd) {
-  if (static_cast<unsigned>(fd) < kConnectedSize) connected_ms[fd].store(0, std::memory_order_relaxed);
+  if (InConnected(fd)) connected_ms[fd].store(0, std::memory_order_relaxed);
   if (kept != nullptr) {
     kept[fd].sent.store(0, std::memory_order_relaxed);
     kept[fd].received.store(0, std::memory_order_relaxed);
@@ -120,6 +121,12 @@ void Made(int fd, uint8_t entry) {
   table[fd].store(entry, std::memory_order_relaxed);
 }
 
+void MadeCopy(int fd, int original) {
+  Made(fd, Get(original));
+  if (!(InConnected(fd) && InConnected(original)) || VforkChildPid() != 0) return;
+  connected_ms[fd].store(connected_ms[original].load(std::memory_order_relaxed), std::memory_order_relaxed);
+}
+
 void Gone(int fd) {
   if (InTable(fd) && VforkChildPid() == 0) table[fd].store(kUnknown, std::memory_order_relaxed);
 }
@@ -149,13 +156,13 @@ void ClearBits(int fd, uint8_t bits) {
 }
 
 void Connected(int fd, uint64_t now_ns) {
-  if (static_cast<unsigned>(fd) < kConnectedSize && VforkChildPid() == 0) {
+  if (InConnected(fd) && VforkChildPid() == 0) {
     connected_ms[fd].store(Milliseconds(now_ns), std::memory_order_relaxed);
   }
 }
 
 void SummarizeBeforeClose(int fd) {
-  if ((Get(fd) & kTcp) == 0 || static_cast<unsigned>(fd) >= kConnectedSize) return;
+  if ((Get(fd) & kTcp) == 0 || !InConnected(fd)) return;
   const uint32_t since = connected_ms[fd].load(std::memory_order_relaxed);
   if (since == 0) return;
   const uint64_t now = Now();

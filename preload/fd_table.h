@@ -54,6 +54,9 @@ uint8_t EntryForSocket(int domain, int type, int protocol);
 // A new life of number `fd` began: after the real call that made it.
 void Made(int fd, uint8_t entry);
 
+// The same for a copy of `original`: dup and its like. What is known of the connection goes with it.
+void MadeCopy(int fd, int original);
+
 // The number is about to be closed or replaced: before the real call.
 void Gone(int fd);
 

@@ -7,6 +7,7 @@
 #ifndef SOCKTALE_PRELOAD_READABLE_H_
 #define SOCKTALE_PRELOAD_READABLE_H_
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,9 +31,17 @@ struct ReadablePages {
 };
 
 // The pages of this thread's stack that its calls had arguments in: remembered from call to call, so that asking costs
-// next to nothing. A stack in use stays where it is; any other page may be unmapped by the next call, and is asked about
-// each time.
+// next to nothing. A stack in use stays where it is; any other page may be unmapped by the next call, and is asked
+// about each time.
 extern constinit __thread ReadablePages thread_pages __attribute__((tls_model("initial-exec")));
+
+// Whether `size` bytes at `given`, which a call was to read, may be read now that it is back. result: what it returned
+// (errno with -1). A call that succeeded, or that could not go on at once, has read them. Another that failed may have
+// stopped before it looked: for a right that it lacks, or at a seccomp filter, which can answer anything.
+inline bool MayRead(int64_t result, const void* given, size_t size) {
+  if (result != -1 || errno == EAGAIN || errno == EINPROGRESS || errno == EINTR) return true;
+  return thread_pages.Range(given, size);
+}
 
 // Copies `size` bytes of the program's memory that the kernel has not read yet. False, and nothing copied, when they
 // cannot be read. `from` may be null: it cannot be read. For what is the same after the call, copy after it.

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "preload/arena_writer.h"
+#include "preload/readable.h"
 
 namespace socktale {
 
@@ -34,10 +35,16 @@ uint32_t AskPeerPid(int fd);
 int AskSocketInt(int fd, int option);
 
 // A read-only view of an address that the caller gave to a call: at most kMaxAddress bytes of it. The kernel must have
-// read it (ArgumentReadable).
+// read or written it.
 inline ByteSpan GivenAddress(const void* address, size_t size) {
   if (address == nullptr) return {};
   return {address, size < kMaxAddress ? size : kMaxAddress};
+}
+
+// The same of an address that a call was to read, which is back with `result`; empty if it may not be read (MayRead).
+inline ByteSpan AddressReadBy(int64_t result, const void* address, size_t size) {
+  const ByteSpan given = GivenAddress(address, size);
+  return MayRead(result, given.data, given.size) ? given : ByteSpan();
 }
 
 }  // namespace socktale

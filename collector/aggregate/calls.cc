@@ -134,6 +134,7 @@ void Machine::Transfer(const Applied& call, StreamState& state) {
     return;
   }
   state.flow = 0;
+  if (record.call == CALL_SENDFILE) TakenFrom(call);
   const bool sure = record.call != CALL_READ && record.call != CALL_READV && record.call != CALL_WRITE &&
                     record.call != CALL_WRITEV && record.call != CALL_SENDFILE && !IsAtOffset(record.call);
   const uint32_t object = Use(call, sure);

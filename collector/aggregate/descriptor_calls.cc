@@ -54,10 +54,17 @@ void Machine::Splice(const Applied& call) {
   half.call = CALL_SENDFILE;
   const uint32_t to = Use(sent, false);
   if (to != 0 && world_.objects[to].kind == DESCRIPTOR_KIND_SOCKET) flows_.Transfer(to, sent);
+  TakenFrom(call);
+}
+
+// The half of splice, or of sendfile, that took the bytes: received on new_fd, if that is a socket.
+void Machine::TakenFrom(const Applied& call) {
+  Record half = call.record;
   half.call = CALL_READ;
   half.fd = call.record.new_fd;
-  const uint32_t from = Use(sent, false);
-  if (from != 0 && world_.objects[from].kind == DESCRIPTOR_KIND_SOCKET) flows_.Transfer(from, sent);
+  const Applied received = {half, call.event, call.process, call.thread};
+  const uint32_t from = Use(received, false);
+  if (from != 0 && world_.objects[from].kind == DESCRIPTOR_KIND_SOCKET) flows_.Transfer(from, received);
 }
 
 void Machine::IoControl(const Applied& call) {
@@ -140,7 +147,6 @@ bool Machine::OtherDescriptorCall(const Applied& call) {
     case CALL_VMSPLICE:
     case CALL_COPY_FILE_RANGE:
     case CALL_FDOPEN:
-    case CALL_FDOPENDIR:
     case CALL_ISFDTYPE:
     case CALL_PIDFD_GETFD:  // CALL_FOUND follows
     case CALL_PIDFD_SEND_SIGNAL:
@@ -152,6 +158,14 @@ bool Machine::OtherDescriptorCall(const Applied& call) {
     case CALL_INOTIFY_RM_WATCH:
     case CALL_FANOTIFY_MARK:
       if (const uint32_t object = Use(call, false)) flows_.Touch(object, call);
+      return true;
+    case CALL_FDOPENDIR:  // sets FD_CLOEXEC
+      if (const uint32_t object = Use(call, false)) {
+        flows_.Touch(object, call);
+        if (record.error == 0) {
+          world_.lives[descriptors_.At(call.process, record.fd, record.start_ns)].close_on_exec = true;
+        }
+      }
       return true;
     case CALL_SYSTEM:
     case CALL_DAEMON:

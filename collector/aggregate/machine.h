@@ -73,6 +73,7 @@ class Machine {
   void Closed(const Applied& call, int32_t fd);
   void CloseRange(const Applied& call);
   void Splice(const Applied& call);
+  void TakenFrom(const Applied& call);
   void IoControl(const Applied& call);
   void Executing(const Applied& call);
   void Spawn(const Applied& call);

@@ -72,7 +72,7 @@ class AddressOut {
 
 void RecordConnect(const CallScope& call, int result, const sockaddr* given, socklen_t size) {
   EventHead head = call.Head(result);
-  if (ArgumentReadable(result, given, size)) head.address = GivenAddress(given, size);
+  head.address = AddressReadBy(result, given, size);
   const sa_family_t family = FamilyOf(head.address);
   SocketAddress local;
   uint32_t peer_pid = 0;
@@ -136,7 +136,7 @@ INTERPOSE int bind(int fd, const sockaddr* address, socklen_t size) noexcept {
   const int result = call.Real(real.bind, fd, address, size);
   if (call.recording()) {
     EventHead head = call.Head(result);
-    if (ArgumentReadable(result, address, size)) head.address = GivenAddress(address, size);
+    head.address = AddressReadBy(result, address, size);
     SocketAddress local;
     if (result == 0 && AsksForAnyPort(head.address)) {
       AskLocalName(fd, local);

@@ -106,9 +106,8 @@ Request WhatIs(unsigned long request) {
 // Requests of sockets mean other things, or nothing, to other descriptors. A number that is not open is told too: who
 // asks there believed it to be one.
 bool MayBeSocket(int fd) {
-  if (!Recording()) return false;
   uint8_t entry = fds::Get(fd);
-  if (entry == fds::kUnknown) entry = fds::Find(fd);
+  if (entry == fds::kUnknown && Recording()) entry = fds::Find(fd);
   return entry == fds::kInvalid || fds::Kind(entry) == field::DESCRIPTOR_KIND_SOCKET;
 }
 

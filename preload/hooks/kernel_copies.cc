@@ -58,12 +58,12 @@ bool IsWriteEnd(int fd) {
 static_assert(sizeof(off_t) == sizeof(off64_t));
 
 INTERPOSE ssize_t sendfile(int out, int in, off_t* offset, size_t count) noexcept {
-  CallScope call(Hook::sendfile, out, Record::kByDescriptor);
+  CallScope call(Hook::sendfile, out, in, CallScope::kEither);  // (from a socket to a pipe, since Linux 5.12)
   return RecordCopied(call, call.Real(real.sendfile, out, in, offset, count), in, offset, count, 0);
 }
 
 INTERPOSE ssize_t sendfile64(int out, int in, off64_t* offset, size_t count) noexcept {
-  CallScope call(Hook::sendfile64, out, Record::kByDescriptor);
+  CallScope call(Hook::sendfile64, out, in, CallScope::kEither);
   return RecordCopied(call, call.Real(real.sendfile64, out, in, offset, count), in, offset, count, 0);
 }
 

@@ -50,7 +50,7 @@ int RecordOpen(const CallScope& call, bool at, int result, const char* path, int
   EventHead head = call.Head(result);
   head.fd = at ? call.fd() : result;
   head.flags = static_cast<uint32_t>(flags);
-  if (result >= 0) fds::Made(result, EntryForOpened(result));
+  if (result >= 0) fds::Made(result, fds::EntryFor(KindOfOpened(result)));
   const size_t path_size = PathSize(result, path);
   call.Leave();
   EventWriter event(head, wire::kMaxBytesOverhead + path_size);
@@ -110,7 +110,7 @@ class Replacement {
 
   int Record(const CallScope& call, int result, int flags) const {
     if (!call.recording()) return result;
-    if (replaces_ && result >= 0) fds::Made(target_, fds::Get(call.fd()));
+    if (replaces_ && result >= 0) fds::MadeCopy(target_, call.fd());
     if (replaces_ && result < 0) fds::StillThere(target_, old_entry_);
     EventHead head = call.Head(result);
     head.new_fd = target_;

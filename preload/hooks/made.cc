@@ -29,12 +29,12 @@ int RecordMade(const CallScope& call, int result, uint32_t kind, int flags, bool
   return result;
 }
 
-uint8_t EntryForOpened(int fd) {
+uint32_t KindOfOpened(int fd) {
   struct stat status;
   if (!fds::KeepsFileOrPipeData() || RawSyscall(SYS_fstat, fd, RawPointer(&status)) != 0) {
-    return fds::EntryFor(field::DESCRIPTOR_KIND_FILE);
+    return field::DESCRIPTOR_KIND_FILE;
   }
-  return fds::EntryFor(AskKind(fd, status));
+  return AskKind(fd, status);
 }
 
 int RecordCopy(const CallScope& call, int result, uint32_t flags, uint32_t option) {
@@ -43,7 +43,7 @@ int RecordCopy(const CallScope& call, int result, uint32_t flags, uint32_t optio
   head.flags = flags;
   if (result >= 0) {
     head.new_fd = result;
-    fds::Made(result, fds::Get(call.fd()));
+    fds::MadeCopy(result, call.fd());
   }
   call.Leave();
   EventWriter event(head, wire::kMaxNumberField);

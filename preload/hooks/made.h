@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "preload/call_scope.h"
+#include "preload/readable.h"
 
 namespace socktale {
 
@@ -27,20 +28,20 @@ void RecordMaking(const CallScope& call, const EventHead& head, const Making& ma
 // For a call that returns the new descriptor and has nothing but flags and maybe a path: fd and result are the new one.
 int RecordMade(const CallScope& call, int result, uint32_t kind, int flags, bool close_on_exec, ByteSpan path = {});
 
-// Length of a path that the kernel may have read: as the call had it, also when it failed for another reason.
+// Length of a path given to a call that is back, also when it failed; 0 if it cannot be read or is none (MayRead).
 inline size_t PathSize(int64_t result, const char* path) {
-  if ((result == -1 && errno == ENAMETOOLONG) || !KernelReadArguments(result)) return 0;
-  if (!RefusedUnread(result)) return strnlen(path, PATH_MAX);
+  if (result != -1) return strnlen(path, PATH_MAX);
+  if (errno == ENAMETOOLONG) return 0;
   const ptrdiff_t size = thread_pages.String(path, PATH_MAX);
-  return size < 0 ? 0 : static_cast<size_t>(size);
+  return size > 0 ? static_cast<size_t>(size) : 0;
 }
 inline ByteSpan PathOf(const CallScope& call, int64_t result, const char* path) {
   return call.recording() ? ByteSpan{path, PathSize(result, path)} : ByteSpan();
 }
 
-// The table's entry for what open() gave. What it opened is asked only when --io wants more than sockets, which open()
-// cannot make: otherwise it is as good as a file.
-uint8_t EntryForOpened(int fd);
+// The kind (field::DescriptorKind) of what open() or a stream's open gave. What was opened is asked only when --io
+// wants more than sockets, which they cannot make: otherwise it is as good as a file.
+uint32_t KindOfOpened(int fd);
 
 // A copy of call.fd() was made: dup and F_DUPFD. flags, option: the event's.
 int RecordCopy(const CallScope& call, int result, uint32_t flags, uint32_t option);

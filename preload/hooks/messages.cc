@@ -143,9 +143,8 @@ INTERPOSE ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   head.flags = static_cast<uint32_t>(flags);
   Passed passed;
   SocketAddress local;
-  if (ArgumentReadable(result, message, sizeof *message) &&
-      ArgumentReadable(result, message->msg_name, message->msg_namelen)) {
-    head.address = GivenAddress(message->msg_name, message->msg_namelen);
+  if (MayRead(result, message, sizeof *message)) {
+    head.address = AddressReadBy(result, message->msg_name, message->msg_namelen);
   }
   if (result >= 0) {
     head.size = PartsSize(message->msg_iov, message->msg_iovlen);

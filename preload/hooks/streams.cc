@@ -56,7 +56,7 @@ void RecordStream(const CallScope& call, int fd, const char* path, const char* m
   head.flags = static_cast<uint32_t>(flags);
   RecordMaking(call, head,
                {.fd = fd,
-                .kind = field::DESCRIPTOR_KIND_FILE,
+                .kind = fd >= 0 ? KindOfOpened(fd) : 0,
                 .close_on_exec = (flags & O_CLOEXEC) != 0,
                 .path = PathOf(call, fd, path)});
 }
@@ -95,7 +95,7 @@ FILE* Freopen(Hook hook, Function& slot, const char* path, const char* mode, FIL
   head.flags = static_cast<uint32_t>(flags);
   RecordMaking(call, head,
                {.fd = fd,
-                .kind = field::DESCRIPTOR_KIND_FILE,
+                .kind = fd >= 0 ? KindOfOpened(fd) : 0,
                 .close_on_exec = (flags & O_CLOEXEC) != 0,
                 .path = path == nullptr ? ByteSpan() : PathOf(call, fd, path)});
   return result;

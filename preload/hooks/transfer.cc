@@ -211,8 +211,8 @@ INTERPOSE ssize_t sendto(int fd, const void* buf, size_t size, int flags, const 
                          socklen_t address_size) {
   CallScope call(Hook::sendto, fd);
   const ssize_t result = call.Real(real.sendto, fd, buf, size, flags, address, address_size);
-  const bool known = call.recording() && ArgumentReadable(result, address, address_size);
-  return RecordSent(call, result, buf, size, flags, known ? GivenAddress(address, address_size) : ByteSpan());
+  const ByteSpan to = call.recording() ? AddressReadBy(result, address, address_size) : ByteSpan();
+  return RecordSent(call, result, buf, size, flags, to);
 }
 
 }  // namespace socktale

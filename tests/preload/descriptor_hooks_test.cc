@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/close_range.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
 
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "preload/abi/arena_abi.h"
 #include "tests/preload/event_matchers.h"
 #include "tests/preload/shim_run.h"
 
@@ -145,6 +147,14 @@ TEST(StreamHooksTest, TellWhatAStreamOpens) {
   EXPECT_THAT(opened[5], AllOf(Returned(-1, EFAULT), testing::Property(&Event::path, "")));
 }
 
+TEST(StreamHooksTest, KeepTheDataOfAPipeThatAStreamOpened) {
+  const ShimRun run = Traced("streams", abi::kOptionPipeData);
+  const auto opened = Those(run.Of(CALL_FOPEN), [](const Event& e) { return e.path().ends_with("/fifo"); });
+  ASSERT_THAT(opened, ElementsAre(Makes(DESCRIPTOR_KIND_PIPE)));
+  const auto written = Those(run.Of(CALL_WRITE), [](const Event& e) { return e.payload() == "by number"; });
+  EXPECT_THAT(written, SizeIs(1));
+}
+
 // Each stream's descriptor is free afterwards, so most of them have the same number. A stream without one is no event.
 TEST(StreamHooksTest, EndTheDescriptorsOfStreams) {
   const ShimRun run = Traced("streams");
@@ -247,6 +257,22 @@ TEST(ControlHooksTest, TellEveryFormOfFcntlButLocksOfFiles) {
   EXPECT_THAT(of(F_SETLK), IsEmpty());
   EXPECT_THAT(run.Of(CALL_ISFDTYPE), ElementsAre(Returned(1, 0), Returned(0, 0), testing::_));
   EXPECT_THAT(run.Of(CALL_SOCKATMARK), ElementsAre(Succeeded(), Returned(-1, EBADF)));
+}
+
+TEST(RefusedCallsTest, AreToldAndNothingIsReadThatCannotBe) {
+  const ShimRun run = Traced("refusals");
+  const auto opened = run.Of(CALL_OPEN);
+  ASSERT_THAT(opened, SizeIs(3));
+  EXPECT_THAT(opened[0], AllOf(Returned(-1, EPERM), testing::Property(&Event::path, "")));
+  EXPECT_THAT(opened[2], AllOf(Returned(-1, EPERM), testing::Property(&Event::path, "/etc/refused")));
+  for (const Call call : {CALL_FSPICK, CALL_OPEN_TREE, CALL_MQ_OPEN, CALL_FOPEN, CALL_POLL, CALL_BIND, CALL_SENDTO}) {
+    EXPECT_THAT(run.Of(call), SizeIs(2)) << call;
+  }
+  const auto connected = run.Of(CALL_CONNECT);
+  ASSERT_THAT(connected, SizeIs(3));
+  EXPECT_EQ(connected[0].address(), "");
+  EXPECT_EQ(connected[2].address().size(), sizeof(sockaddr_in));
+  EXPECT_EQ(run.drops, 0u);
 }
 
 }  // namespace

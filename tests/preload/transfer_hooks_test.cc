@@ -43,6 +43,15 @@ TEST(KernelCopyHooksTest, CountWhatPassesBetweenPipesAndSockets) {
   EXPECT_THAT(splices[6], FailedWith(EBADF));
 }
 
+// Its pipe is not recorded by default, but its socket is.
+TEST(KernelCopyHooksTest, CountWhatSendfileTakesFromASocket) {
+  const auto sent = Traced("copies").Of(CALL_SENDFILE);
+  ASSERT_THAT(sent, SizeIs(1));
+  if (sent[0].error() == EINVAL) GTEST_SKIP() << "this kernel's sendfile does not";
+  EXPECT_THAT(sent[0], AllOf(Moved(5), Noted(EVENT_NOTE_NOT_SEEN)));
+  EXPECT_GT(sent[0].new_fd(), 0);
+}
+
 TEST(KernelCopyHooksTest, ReadBackWhatCameFromFiles) {
   const ShimRun run = Traced("copies", abi::kOptionPipeData | abi::kOptionFileData);
   const auto splices = run.Of(CALL_SPLICE);

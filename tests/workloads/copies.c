@@ -5,6 +5,7 @@
 
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -52,6 +53,19 @@ static void splices(void) {
   for (size_t i = 0; i < sizeof fds / sizeof *fds; ++i) CHECK(close(fds[i]) == 0);
 }
 
+// sendfile from a socket: into a pipe, since Linux 5.12.
+static void taken_from_a_socket(void) {
+  int pipes[2];
+  int ends[2];
+  CHECK(pipe(pipes) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  CHECK(send(ends[1], "taken", 5, 0) == 5);
+  errno = 0;
+  const ssize_t moved = sendfile(pipes[1], ends[0], NULL, 100);
+  CHECK(moved == 5 || (moved == -1 && errno == EINVAL));
+  const int fds[] = {pipes[0], pipes[1], ends[0], ends[1]};
+  for (size_t i = 0; i < sizeof fds / sizeof *fds; ++i) CHECK(close(fds[i]) == 0);
+}
+
 static void pipes_only(void) {
   int from[2], to[2];
   CHECK(pipe(from) == 0 && pipe(to) == 0);
@@ -91,6 +105,7 @@ static void file_to_file(void) {
 int main(void) {
   bad = unmapped_after_64();
   splices();
+  taken_from_a_socket();
   pipes_only();
   file_to_file();
   return 0;

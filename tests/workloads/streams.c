@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio_ext.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "check.h"
@@ -40,6 +41,21 @@ static void files(void) {
   char memory[4];
   FILE* const in_memory = fmemopen(memory, sizeof memory, "w");  // has no descriptor
   CHECK(in_memory != NULL && fclose(in_memory) == 0);
+}
+
+// What a stream opened is not always a file.
+static void fifo(void) {
+  char folder[] = "/tmp/streams-XXXXXX";
+  char path[64];
+  CHECK(mkdtemp(folder) != NULL);
+  snprintf(path, sizeof path, "%s/fifo", folder);
+  CHECK(mkfifo(path, 0600) == 0);
+  FILE* const stream = fopen(path, "r+");
+  CHECK(stream != NULL && write(fileno(stream), "by number", 9) == 9);
+  char bytes[9];
+  CHECK(read(fileno(stream), bytes, OPAQUE(sizeof bytes)) == 9);
+  expect_lowest(stream);
+  CHECK(unlink(path) == 0 && rmdir(folder) == 0);
 }
 
 static void descriptors(void) {
@@ -81,6 +97,7 @@ int main(void) {
   lowest = dup(0);
   CHECK(lowest >= 0 && close(lowest) == 0);
   files();
+  fifo();
   descriptors();
   again();
   commands();
