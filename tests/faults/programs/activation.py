@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Socket activation as systemd does it: the activator listens, and starts the server at the first connection, which
-finds the sockets at 3 and up, their names and its own pid in its environment. Started with `server` as its second argument,
-this program is that server. It goes through a shell on the way, whose pid it keeps."""
+finds the sockets at 3 and up, their names and its own pid in its environment. Started with `server` as its second
+argument, this program is that server. It goes through a shell on the way, whose pid it keeps."""
 
 import ctypes
 import os

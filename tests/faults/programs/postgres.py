@@ -53,7 +53,8 @@ def main():
     sockets.mkdir()
     sockets.chmod(0o777)
     stage.start([*as_user, program('postgres', _POSTGRES), '-D', data, '-p', str(port), '-F',
-                 '-c', 'max_connections=120', '-c', 'listen_addresses=127.0.0.1', '-c', f'unix_socket_directories={sockets}',
+                 '-c', 'max_connections=120',
+                 '-c', 'listen_addresses=127.0.0.1', '-c', f'unix_socket_directories={sockets}',
                  '-c', 'log_min_messages=log'], 'postgres.log')
     ready = 'database system is ready to accept connections'
     stage.until(lambda: ready in stage.read('postgres.log'), 'postgres to start')
