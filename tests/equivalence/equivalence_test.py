@@ -236,6 +236,7 @@ class StraceLogTest(unittest.TestCase):
         opened, = self.read(line + stack % 'FILE* socktale::(anonymous namespace)::Fopen<FILE* (*)()>(Hook)')
         other, = self.read(line + stack % 'socktale::(anonymous namespace)::Resolve(Hook)')
         self.assertEqual((opened.expected, other.expected), (True, False))
+        self.assertEqual(strace_log._hook_name('int socktale::(anonymous namespace)::Execute<x>(int)+0x1'), 'execve')
 
 
 class TaleLogTest(unittest.TestCase):

@@ -33,6 +33,7 @@ _FRAME = re.compile(r'^ > (.*?)\((.*)\) \[0x([0-9a-f]+)\]$')
 _IOV_BASE = re.compile(r'iov_base="(\d+)"')
 _MSG_LEN = re.compile(r'msg_len=(\d+)\}')
 _CLONE_THREAD = 0x10000
+_SHARED_WORK = {'execute': 'execve', 'executepath': 'execve', 'executeonpath': 'execvp', 'spawn': 'posix_spawn'}
 _BY_NUMBER = ('CallScope::ToKernel', 'CloneLikeFork')  # preload/hooks/by_number.cc
 
 
@@ -117,7 +118,8 @@ def origin_of(frames, call, libc_names=None):
 def _hook_name(symbol):
     """Of a function of the shim: fopen of `fopen+0x1`, and of `socktale::(anonymous namespace)::Fopen<…>(…)+0x1`."""
     inner = re.match(r'.*?socktale::(?:\(anonymous namespace\)::)?(\w+)', symbol)
-    return inner.group(1).lower() if inner else symbol.split('+')[0]
+    name = inner.group(1).lower() if inner else symbol.split('+')[0]
+    return _SHARED_WORK.get(name, name)
 
 
 def _arguments(text):
