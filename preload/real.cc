@@ -6,15 +6,22 @@
 
 #include "preload/poison.h"
 
+#pragma weak dlvsym  // musl has no versions of symbols
+
 namespace socktale {
 
 constinit RealFunctions real = {};
+constinit OldRealFunctions old_real = {};
 
 void ResolveAllReal() {
   // dlsym allocates only to describe a failure: never with the libc that this was built for, which has every row.
 #define HOOK(symbol, call) ResolvedReal(real.symbol, Hook::symbol);
 #include "preload/abi/hooks.def"
 #undef HOOK
+  if (&::dlvsym == nullptr) return;
+  const auto old = [](const char* name) { return ::dlvsym(RTLD_NEXT, name, kOldSpawnVersion); };
+  old_real.posix_spawn = reinterpret_cast<decltype(old_real.posix_spawn)>(old("posix_spawn"));
+  old_real.posix_spawnp = reinterpret_cast<decltype(old_real.posix_spawnp)>(old("posix_spawnp"));
 }
 
 void* ResolveReal(Hook hook) { return ::dlsym(RTLD_NEXT, kHookNames[static_cast<uint32_t>(hook)]); }

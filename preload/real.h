@@ -19,6 +19,15 @@ struct RealFunctions {
 // Filled by ResolveAllReal() in the constructor. A slot is null before that, and where this libc lacks the symbol.
 extern constinit RealFunctions real;
 
+// libc's functions of those names of which it has an older version, for programs that were linked before the later one
+// was there. Filled and null as the others are.
+struct OldRealFunctions {
+  decltype(&::posix_spawn) posix_spawn;
+  decltype(&::posix_spawnp) posix_spawnp;
+};
+extern constinit OldRealFunctions old_real;
+inline constexpr char kOldSpawnVersion[] = "GLIBC_2.2.5";  // on x86-64; shim.map and hooks/process.cc name it too
+
 // Fills every slot. Called once, by the constructor.
 void ResolveAllReal();
 

@@ -374,27 +374,43 @@ INTERPOSE int execveat(int directory, const char* path, char* const argv[], char
       });
 }
 
-INTERPOSE int posix_spawn(pid_t* __restrict pid, const char* __restrict path,
-                          const posix_spawn_file_actions_t* __restrict actions,
-                          const posix_spawnattr_t* __restrict attributes, char* const argv[], char* const envp[]) {
-  return Spawn(
-      CallScope(Hook::posix_spawn), pid, path, argv, envp,
-      [&](InspectScratch& room) { return InspectTarget(AT_FDCWD, path, room); },
-      [&](CallScope& call, pid_t* new_pid, char* const* new_envp) {
-        return call.Real(real.posix_spawn, new_pid, path, actions, attributes, argv, new_envp);
-      });
-}
+// libc has both in two versions: programs linked before 2012 get the one that gives a file without a #! line to the
+// shell, later ones one that fails with ENOEXEC. So have we (shim.map), each before libc's own.
+#if defined(__x86_64__)
+__asm__(
+    ".symver posix_spawn, posix_spawn@@@GLIBC_2.15\n"
+    ".symver posix_spawnp, posix_spawnp@@@GLIBC_2.15\n"
+    ".symver socktale_old_posix_spawn, posix_spawn@GLIBC_2.2.5, remove\n"
+    ".symver socktale_old_posix_spawnp, posix_spawnp@GLIBC_2.2.5, remove\n");
+#endif
 
-INTERPOSE int posix_spawnp(pid_t* __restrict pid, const char* __restrict name,
-                           const posix_spawn_file_actions_t* __restrict actions,
-                           const posix_spawnattr_t* __restrict attributes, char* const argv[], char* const envp[]) {
-  return Spawn(
-      CallScope(Hook::posix_spawnp), pid, name, argv, envp,
-      [&](InspectScratch& room) { return InspectTargetOnPath(name, room); },
-      [&](CallScope& call, pid_t* new_pid, char* const* new_envp) {
-        return call.Real(real.posix_spawnp, new_pid, name, actions, attributes, argv, new_envp);
-      });
-}
+#define POSIX_SPAWN_HOOK(symbol, slot)                                                                           \
+  INTERPOSE int symbol(pid_t* __restrict pid, const char* __restrict path,                                       \
+                       const posix_spawn_file_actions_t* __restrict actions,                                     \
+                       const posix_spawnattr_t* __restrict attributes, char* const argv[], char* const envp[]) { \
+    return Spawn(                                                                                                \
+        CallScope(Hook::posix_spawn), pid, path, argv, envp,                                                     \
+        [&](InspectScratch& room) { return InspectTarget(AT_FDCWD, path, room); },                               \
+        [&](CallScope& call, pid_t* new_pid, char* const* new_envp) {                                            \
+          return call.Real(slot, new_pid, path, actions, attributes, argv, new_envp);                            \
+        });                                                                                                      \
+  }
+POSIX_SPAWN_HOOK(posix_spawn, real.posix_spawn)
+POSIX_SPAWN_HOOK(socktale_old_posix_spawn, old_real.posix_spawn)
+
+#define POSIX_SPAWNP_HOOK(symbol, slot)                                                                          \
+  INTERPOSE int symbol(pid_t* __restrict pid, const char* __restrict name,                                       \
+                       const posix_spawn_file_actions_t* __restrict actions,                                     \
+                       const posix_spawnattr_t* __restrict attributes, char* const argv[], char* const envp[]) { \
+    return Spawn(                                                                                                \
+        CallScope(Hook::posix_spawnp), pid, name, argv, envp,                                                    \
+        [&](InspectScratch& room) { return InspectTargetOnPath(name, room); },                                   \
+        [&](CallScope& call, pid_t* new_pid, char* const* new_envp) {                                            \
+          return call.Real(slot, new_pid, name, actions, attributes, argv, new_envp);                            \
+        });                                                                                                      \
+  }
+POSIX_SPAWNP_HOOK(posix_spawnp, real.posix_spawnp)
+POSIX_SPAWNP_HOOK(socktale_old_posix_spawnp, old_real.posix_spawnp)
 
 INTERPOSE void _exit(int status) {
   CallScope call(Hook::_exit);

@@ -2,6 +2,7 @@
 """Rows 1 to 3b: calls before the shim's own beginning, other people's malloc, symbols with versions, libraries opened
 later; and other people's LD_PRELOAD."""
 
+import os
 import pathlib
 import unittest
 
@@ -62,6 +63,19 @@ class LoadingTest(Hazard):
         self.same_behaviour([self.built('opened'), self.built('liblocal.so')])
         words = [b'local constructor', b'local function', b'through a descriptor', b'local destructor']
         self.assertEqual(self.payloads('send')[:8], words * 2)
+        self.assert_complete()
+
+    def test_row3_both_versions_of_posix_spawn(self):
+        script = self.write('tools/no_interpreter', f'{self.built("talker")} shell 5\n')
+        os.chmod(script, 0o755)
+        env = {**self.env, 'PATH': f'{self.path("tools")}:/usr/bin:/bin'}
+        stdout, _ = self.same_behaviour([self.built('versions'), script], env=env)
+        self.assertIn(b'\nold posix_spawn: error 0, status 5', stdout)
+        # (The old posix_spawnp gives the shell the name it looked for, not the path it found: the shell fails.)
+        self.assertIn(b'\nold posix_spawnp: error 0, status 2', stdout)
+        self.assertEqual(self.payloads('send'), [b'shell'] * 2)
+        self.assertEqual(self.programs().count(os.path.realpath('/bin/sh')), 3)
+        self.assertEqual(len(self.events('posix_spawn')), 6)
         self.assert_complete()
 
 
