@@ -27,6 +27,16 @@ class DescriptorsTest(Hazard):
         self.assertEqual((failed['EMFILE'], failed['EBADF']), (2, 1))
         self.assert_complete()
 
+    def test_numbers_that_two_threads_hand_each_other(self):
+        """Ends are noted before the real call, beginnings after it: else a socket passes for a file and its bytes are
+        lost, or a file for a socket."""
+        self.same_behaviour([self.built('numbers_race'), '5000'])
+        numbers = [str(number).encode() for number in range(5000)]
+        self.assertEqual([payload(event) for event in self.events('write')], numbers)
+        self.assertEqual([payload(event) for event in self.events('read')], numbers)
+        self.assertEqual(self.counts()['found'], 3)
+        self.assert_complete()
+
     def high_numbers(self, limit):
         stdout, _ = self.same_behaviour([self.built('high_numbers'), str(limit)])
         words = [line for line in stdout.splitlines() if line.startswith(b'from')]
@@ -71,7 +81,7 @@ class DescriptorsTest(Hazard):
                 told[event['call']][event['err']] += 1
         for name in ('clone3', 'openat2', 'popen'):  # by number, or libc's own failure
             said.pop(name, None)
-        self.assertGreater(len(said), 55)
+        self.assertGreater(len(said), 50)
         for name, errors in said.items():
             self.assertEqual({error: told[name][error] for error in errors}, dict(errors), name)
         self.assert_complete()
@@ -82,6 +92,9 @@ class DescriptorsTest(Hazard):
     @unittest.skipUnless(os.geteuid() == 0, 'only root may become another user')
     def test_row10_bad_pointers_to_calls_that_the_user_may_not_make(self):
         self.bad_pointers('user')
+
+    def test_row10_bad_pointers_behind_a_filter_of_system_calls(self):
+        self.bad_pointers('filter')
 
 
 if __name__ == '__main__':

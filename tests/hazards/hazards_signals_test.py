@@ -52,6 +52,15 @@ class SignalsTest(Hazard):
                 self.assertEqual(received[f'{kind} {who} {number}'], 1)
         self.assert_complete()
 
+    def test_calls_where_there_is_little_stack(self):
+        stdout, _ = self.same_behaviour([self.built('small_stacks')])
+        self.assertEqual(stdout, b'done 6\n')
+        counts = self.counts()
+        for call in ('send', 'recv', 'sendmmsg', 'recvmmsg', 'poll', 'select', 'epoll_wait', 'dup', 'close', 'vfork'):
+            self.assertEqual(counts[call], 6, call)
+        self.assertEqual(self.programs().count('/usr/bin/true'), 6)
+        self.assert_complete()
+
 
 if __name__ == '__main__':
     unittest.main()
