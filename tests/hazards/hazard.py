@@ -36,6 +36,7 @@ class Hazard(Scenario):
         super().setUp()
         if not self.socktale:
             self.fail('a hazard is about a traced run: SOCKTALE does not name the program under test')
+        self._events = None  # of the trace as it is now, once asked for
 
     @staticmethod
     def built(name):
@@ -51,6 +52,7 @@ class Hazard(Scenario):
     def traced_run(self, argv, status=0, options=(), **others):
         """stdout, stderr of the program under `socktale run -q`. others: of run_program (env, stdin, pass_fds, …)."""
         pathlib.Path(self.trace).unlink(missing_ok=True)
+        self._events = None
         return self.run_program([self.socktale, 'run', '-q', *options, '-o', self.trace, '--', *argv], status, **others)
 
     def same_behaviour(self, argv, status=0, options=(), **others):
@@ -66,10 +68,10 @@ class Hazard(Scenario):
 
     def events(self, *calls, **fields):
         """The recorded events in order: of these calls, all if there are none; with these values of their JSON fields."""
-        stdout, _ = self.run_program([self.socktale, 'show', '--json', '-q', '-t', self.trace])
-        found = [event for event in map(json.loads, stdout.splitlines()) if event['type'] == 'event']
-        if calls:
-            found = [event for event in found if event['call'] in calls]
+        if self._events is None:
+            stdout, _ = self.run_program([self.socktale, 'show', '--json', '-q', '-t', self.trace])
+            self._events = [event for event in map(json.loads, stdout.splitlines()) if event['type'] == 'event']
+        found = [event for event in self._events if not calls or event['call'] in calls]
         return [event for event in found if all(event.get(name) == value for name, value in fields.items())]
 
     def counts(self):

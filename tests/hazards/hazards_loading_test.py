@@ -29,6 +29,13 @@ class LoadingTest(Hazard):
         self.assertEqual(self.counts()['socketpair'], 8)
         self.assert_complete()
 
+    def test_row1_calls_before_the_shims_constructor_are_counted_and_named(self):
+        self.same_behaviour(['/usr/bin/env', f'LD_PRELOAD={self.built("libfirst.so")}', self.built('talker'), 'later', '0'])
+        self.assertEqual(self.payloads('send'), [b'later'])
+        info = self.info()
+        row, = info['missing']
+        self.assertEqual((row['kind'], row['count'], info['dropped']), ('dropped_unattached', 5, 5))
+
     def test_row2_a_malloc_that_reads_and_talks_when_it_is_first_called(self):
         self.same_behaviour([self.built('own_malloc')])
         self.assertEqual(self.payloads('send'), [b'malloc', b'main'])
