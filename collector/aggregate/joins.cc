@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <optional>
 #include <string>
@@ -112,7 +113,8 @@ void Joiner::Internet() {
   for (uint32_t id = 1; id < world_.flows.size(); ++id) {
     meanwhile_.Step();
     const FlowState& flow = world_.flows[id];
-    if (flow.failed || partner_[id] != 0 || !Worth(flow)) continue;
+    // An attempt that was reset may have been accepted: the other side closed before this one asked how it went.
+    if ((flow.failed && flow.error != ECONNRESET) || partner_[id] != 0 || !Worth(flow)) continue;
     const auto local = ParseInternetAddress(LocalAddress(world_, flow));
     const auto peer = ParseInternetAddress(flow.peer);
     if (!local || !peer || local->port == 0 || peer->port == 0) continue;
@@ -126,11 +128,15 @@ void Joiner::Internet() {
   };
   for (auto& [ports, candidates] : by_ports) std::sort(candidates.begin(), candidates.end(), earlier);
   meanwhile_.Work();
-  // Clients look for servers; what is left (inherited sockets, datagrams) looks for anything.
+  // Clients look for servers; what is left (inherited sockets, datagrams) looks for anything. Attempts that failed come
+  // between: a server that fits one that was established is that one's.
+  const auto turn = [this](const Candidate& c) {
+    const FlowState& flow = world_.flows[c.flow];
+    return flow.role != ROLE_CLIENT ? 2 : flow.failed ? 1 : 0;
+  };
   std::sort(all.begin(), all.end(), [&](const Candidate& a, const Candidate& b) {
-    const bool a_later = world_.flows[a.flow].role != ROLE_CLIENT;
-    const bool b_later = world_.flows[b.flow].role != ROLE_CLIENT;
-    return a_later != b_later ? b_later : earlier(a, b);
+    const int a_turn = turn(a), b_turn = turn(b);
+    return a_turn != b_turn ? a_turn < b_turn : earlier(a, b);
   });
   for (const Candidate& mine : all) {
     meanwhile_.Step();

@@ -212,6 +212,49 @@ TEST(TcpConnectTest, WithoutBlockingRefusedIsToldBySoError) {
   EXPECT_EQ(tables.connection(0).client().established_ns(), 0u);
 }
 
+// The server accepts, and resets before the client asks how its connect went.
+TEST(TcpConnectTest, ResetBeforeItIsKnownToBeEstablishedHasBothEnds) {
+  TraceBuilder trace;
+  Image& httpd = trace.Start("httpd", 4100);
+  Listen(httpd);
+  Image& curl = trace.Start("curl", 4242);
+  curl.Socket(5, AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+  curl.Connect(5, kServer, {.local = kClient, .error = EINPROGRESS});
+  httpd.Accept(3, 9, {.local = kServer, .peer = kClient});
+  httpd.Send(9, "bye");
+  httpd.Close(9);
+  curl.GetSockError(5, ECONNRESET);
+  curl.Close(5);
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.connection_size(), 1);
+  const Connection& c = tables.connection(0);
+  EXPECT_EQ(c.join(), JOIN_KIND_ADDRESSES);
+  EXPECT_EQ(c.end(), CONNECTION_END_RESET);
+  EXPECT_EQ(c.client().fd(), 5);
+  EXPECT_EQ(c.server().fd(), 9);
+  EXPECT_EQ(c.server().sent(), 3u);
+  EXPECT_EQ(MissingCount(tables, "one_ended"), 0u);
+}
+
+// The same ports twice: what was accepted belongs to the attempt that was established.
+TEST(TcpConnectTest, AResetAttemptTakesNoServerFromTheNextOne) {
+  TraceBuilder trace;
+  Image& httpd = trace.Start("httpd", 4100);
+  Listen(httpd);
+  Image& curl = trace.Start("curl", 4242);
+  curl.Socket(5, AF_INET, SOCK_STREAM);
+  curl.Connect(5, kServer, {.local = kClient, .error = ECONNRESET});
+  curl.Close(5);
+  curl.Socket(6, AF_INET, SOCK_STREAM);
+  curl.Connect(6, kServer, {.local = kClient});
+  httpd.Accept(3, 9, {.local = kServer, .peer = kClient});
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.connection_size(), 2);
+  EXPECT_EQ(tables.connection(0).join(), JOIN_KIND_ONE_END);
+  EXPECT_EQ(tables.connection(1).join(), JOIN_KIND_ADDRESSES);
+  EXPECT_EQ(tables.connection(1).client().fd(), 6);
+}
+
 TEST(ConnectionEndTest, ResetIsToldFromClosed) {
   TraceBuilder trace;
   Image& curl = trace.Start("curl", 2);
