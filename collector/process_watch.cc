@@ -237,6 +237,15 @@ pid_t ProcessWatch::HostPid(uint32_t image) const {
   return entry == processes_.end() ? 0 : entry->second.host_pid;
 }
 
+std::vector<std::pair<uint32_t, pid_t>> ProcessWatch::Running() const {
+  std::vector<std::pair<uint32_t, pid_t>> running;
+  for (const auto& [identity, process] : processes_) {
+    if (process.host_pid != 0) running.emplace_back(process.image, process.host_pid);
+  }
+  std::sort(running.begin(), running.end());
+  return running;
+}
+
 bool ProcessWatch::Watches(pid_t pid) const {
   return std::any_of(processes_.begin(), processes_.end(),
                      [pid](const auto& entry) { return entry.second.host_pid == pid; });

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -70,6 +71,9 @@ class ProcessWatch {
 
   // The pid, in the collector's namespace, of the process that runs this image; 0: not known.
   pid_t HostPid(uint32_t image) const;
+
+  // All latest images with the pids, in the collector's namespace, of their processes; in the order of the images.
+  std::vector<std::pair<uint32_t, pid_t>> Running() const;
 
   // The collector's own pid namespace, 0 when /proc does not tell.
   uint64_t own_namespace() const { return own_namespace_; }

@@ -26,6 +26,7 @@
 #include "collector/attach_server.h"
 #include "collector/block_builder.h"
 #include "collector/clock.h"
+#include "collector/exec_watch.h"
 #include "collector/io_uring_watch.h"
 #include "collector/process_watch.h"
 #include "collector/tables.h"
@@ -174,6 +175,7 @@ class RecordingSession final : public Session {
   void LookAround(bool thorough);
   void CheckProcesses();
   void CheckThreads();
+  void CheckPrograms();
   void SettleEnded();
   absl::Status Drain(bool everything);
   absl::Status WriteCommitted(bool everything, uint64_t pass_ns);
@@ -204,6 +206,7 @@ class RecordingSession final : public Session {
   AttachServer attach_;
   UnrecordedPrograms unrecorded_;
   IoUringWatch io_uring_;
+  ExecWatch exec_watch_{arena_.path()};
   ArenaReader reader_;
   BlockBuilder builder_;
   Aggregator aggregator_;
@@ -325,6 +328,20 @@ void RecordingSession::CheckThreads() {
   quiet_ = std::move(gone);
 }
 
+// Programs that were executed past every hook: what they do is not recorded.
+void RecordingSession::CheckPrograms() {
+  std::vector<std::pair<uint32_t, pid_t>> running = watch_.Running();
+  std::erase_if(running, [this](const auto& entry) {
+    return !slot_of_image_.contains(entry.first) || unrecorded_.IsExecuting(entry.first);
+  });
+  for (const ExecWatch::Unseen& unseen : exec_watch_.Look(running)) {
+    unrecorded_.ExecutedUnseen(unseen.image, unseen.path, Now());
+    reader_.EndImage(unseen.image);
+    io_uring_.Ended(unseen.image);
+    ended_.push_back({.image = unseen.image, .process_gone = false, .end_ns = Now(), .told = true});
+  }
+}
+
 // Images that ended and are drained: tells the aggregator, frees their slots.
 void RecordingSession::SettleEnded() {
   std::erase_if(ended_, [this](EndedImage& end) {
@@ -430,6 +447,7 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   if (now >= next_quiet_ns_) {
     next_quiet_ns_ = now + kQuietNs;
     CheckThreads();
+    CheckPrograms();
   }
   if (!stopped_.empty()) {
     Wait(max_wait_ms, extra_fd);

@@ -34,6 +34,23 @@ void UnrecordedPrograms::Executing(uint32_t pid, uint64_t pid_namespace, Image i
   history.image = std::move(image);
 }
 
+void UnrecordedPrograms::ExecutedUnseen(uint32_t image, const std::string& path, uint64_t now_ns) {
+  const auto known = images_.find(image);
+  if (known == images_.end()) return;
+  History& history = processes_[known->second];
+  history.image = Image();
+  history.image.set_path(path);
+  history.image.set_start_ns(now_ns);
+  Settle(known->second, history);
+}
+
+bool UnrecordedPrograms::IsExecuting(uint32_t image) const {
+  const auto known = images_.find(image);
+  if (known == images_.end()) return false;
+  const auto history = processes_.find(known->second);
+  return history != processes_.end() && history->second.executing;
+}
+
 void UnrecordedPrograms::Add(uint32_t image, const EventView& event) {
   const auto known = images_.find(image);
   if (known == images_.end()) return;

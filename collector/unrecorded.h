@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Programs that traced processes started and that never attached: static ones, setuid ones, other C libraries. Known
-// from the parents' events alone.
+// from the parents' events, and by looking (exec_watch.h).
 
 #ifndef SOCKTALE_COLLECTOR_UNRECORDED_H_
 #define SOCKTALE_COLLECTOR_UNRECORDED_H_
@@ -30,6 +30,12 @@ class UnrecordedPrograms {
 
   // A process of this pid executes a program; start_ns as in events.
   void Executing(uint32_t pid, uint64_t pid_namespace, Image image);
+
+  // The image's process executed the program at `path` past every hook; found out at now_ns (ns since the trace began).
+  void ExecutedUnseen(uint32_t image, const std::string& path, uint64_t now_ns);
+
+  // Whether an event told that the image's process executes a program, which has not attached since.
+  bool IsExecuting(uint32_t image) const;
 
   // Takes an event that tells of processes, in any order between images.
   void Add(uint32_t image, const EventView& event);

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The completeness statement: empty where everything was recorded, and each of its rows where just that is missing."""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+import unittest
+
+from scenario import PYTHON, Scenario, program
+
+# Connects to a UNIX listener that has no room from three threads at the same time, then accepts them: who is who is
+# known to the kernel alone.
+_CROWD = '''
+import socket, sys, threading
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen(0)
+clients = [socket.socket(socket.AF_UNIX) for _ in range(4)]
+clients[0].connect(sys.argv[1])
+threads = [threading.Thread(target=client.connect, args=(sys.argv[1],)) for client in clients[1:]]
+for thread in threads: thread.start()
+waiting = lambda: sum(open(f'/proc/self/task/{thread.native_id}/syscall').read().startswith(sys.argv[2] + ' ')
+                      for thread in threads)
+while waiting() < 2: pass
+ends = [listener.accept()[0] for _ in clients]
+for thread in threads: thread.join()
+for end in clients + ends: end.close()
+'''
+
+_MANY_PEERS = '''
+import socket
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for number in range(70_000): sender.sendto(b'x', (f'127.{number >> 16}.{number >> 8 & 255}.{number & 255}', 9))
+'''
+
+
+class CompletenessTest(Scenario):
+
+    seconds = 80
+
+    def setUp(self):
+        super().setUp()
+        if not self.socktale:
+            self.skipTest('there is nothing to say about an untraced run')
+
+    def record(self, *words, options=(), status=0):
+        self.run_program([self.socktale, 'run', '-q', *options, '-o', self.trace, '--', *words], status=status)
+
+    def missing(self):
+        """Rows of the statement: kind → count."""
+        rows = self.tale.json('info', self.trace)[1]['missing']
+        kinds = [row['kind'] for row in rows]
+        self.assertEqual(len(kinds), len(set(kinds)), rows)
+        return {row['kind']: row['count'] for row in rows}
+
+    def assert_strict(self, *words, options=()):
+        """--strict makes of what is missing an exit status."""
+        self.record(*words, options=['--strict', *options], status=125)
+
+    def test_nothing_is_missing(self):
+        self.record(PYTHON, '-c', 'import socket; a, b = socket.socketpair(); a.send(b"all"); b.recv(9); a.close()',
+                    options=['--strict'])
+        self.assertEqual(self.missing(), {})
+        self.assertIn(b'Nothing: every call that was seen is there', self.tale.command('info', self.trace))
+
+    def test_dropped_full(self):
+        """The collector stands still while the program sends more than the shared memory holds."""
+        counter = self.write('counter', bytes(8))
+        count = 400_000
+        process = subprocess.Popen(
+            [self.socktale, 'run', '-q', '--on-full', 'drop', '--arena', '16M', '-o', self.trace, '--',
+             os.environ['NUMBERED_SENDS'], counter, str(count), '0'], env=self.env, cwd=self.dir)
+        try:
+            sent = lambda: struct.unpack('<Q', pathlib.Path(counter).read_bytes())[0]
+            self.wait_until(lambda: sent() > 100)
+            process.send_signal(signal.SIGSTOP)
+            self.wait_until(lambda: sent() == count)
+            process.send_signal(signal.SIGCONT)
+            self.assertEqual(process.wait(self.seconds_left()), 0)
+        finally:
+            process.kill()
+            process.wait()
+        missing = self.missing()
+        calls = {row['call']: row['count'] for row in self.tale.json('info', self.trace)[0] if row['type'] == 'calls'}
+        self.assertGreater(missing['dropped_full'], 0)
+        self.assertEqual(calls['send'] + calls['recv'] + missing['dropped_full'], 2 * count)
+
+    def wait_until(self, happens):
+        while not happens():
+            self.seconds_left()
+            time.sleep(0.002)
+
+    def test_dropped_shared(self):
+        self.record(os.environ['CHILDREN_WORKLOAD'])
+        self.assertGreater(self.missing()['dropped_shared'], 0)
+
+    def test_static(self):
+        self.record('sh', '-c', os.environ['STATIC_PROGRAM'])
+        self.assertEqual(self.missing(), {'static': 1})
+        self.assert_strict('sh', '-c', os.environ['STATIC_PROGRAM'])
+
+    def test_go(self):
+        """As the linker of Go marks its programs."""
+        marked = self.path('marked')
+        note = self.write('note', struct.pack('<III4s4s', 4, 4, 4, b'Go\0\0', b'4242'))
+        self.run_program([program('objcopy'), '--add-section', f'.note.go.buildid={note}', '--set-section-flags',
+                          '.note.go.buildid=alloc,readonly', os.environ['STATIC_PROGRAM'], marked])
+        self.record('sh', '-c', marked)
+        self.assertEqual(self.missing(), {'go': 1})
+
+    def test_implicit_close(self):
+        self.record(os.environ['UNSEEN_CLOSE'])
+        self.assertEqual(self.missing(), {'implicit_close': 1})
+
+    def test_payload_cut(self):
+        counter = self.write('counter', bytes(8))
+        self.record(os.environ['NUMBERED_SENDS'], counter, '3', '0', options=['--payload', '20'])
+        self.assertEqual(self.missing(), {'payload_cut': 2 * (3 * 8 - 20)})
+
+    def test_payload_not_seen(self):
+        self.record(PYTHON, '-c', 'import os, socket\n'
+                    'r, w = os.pipe(); a, b = socket.socketpair()\n'
+                    'os.write(w, b"within"); os.splice(r, a.fileno(), 6); b.recv(9)')
+        self.assertEqual(self.missing(), {'payload_not_seen': 6})
+
+    def test_one_ended(self):
+        with socket.create_server(('127.0.0.1', 0)) as server:
+            self.record(PYTHON, '-c', 'import socket, sys\n'
+                        'socket.create_connection(("127.0.0.1", int(sys.argv[1]))).close()',
+                        str(server.getsockname()[1]))
+        self.assertEqual(self.missing(), {'one_ended': 1})
+
+    def test_guessed_join(self):
+        number = {'x86_64': '42', 'aarch64': '203'}[os.uname().machine]  # connect
+        self.record(PYTHON, '-c', _CROWD, self.path('door'), number)
+        missing = self.missing()
+        self.assertGreater(missing.pop('guessed_join'), 0)
+        self.assertEqual(missing, {})
+
+    def test_many_peers(self):
+        self.record(PYTHON, '-c', _MANY_PEERS)
+        missing = self.missing()
+        self.assertEqual(missing.pop('many_peers'), 70_000 - 65_536)
+        self.assertEqual(set(missing), {'one_ended'})
+
+    def test_damaged_and_cut_off(self):
+        """One byte of the data is another; and the end of the file is gone."""
+        self.record(PYTHON, '-c', 'import socket; a, b = socket.socketpair()\n'
+                    'for i in range(100): a.send(b"%0500d" % i); b.recv(999)')
+        whole = pathlib.Path(self.trace).read_bytes()
+        middle = len(whole) // 3
+        pathlib.Path(self.trace).write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1:])
+        described = self.tale.json('info', self.trace)[1]
+        self.assertRegex(' '.join(described['unreadable']), r'^\d+ events unreadable .*checksum does not fit')
+        pathlib.Path(self.trace).write_bytes(whole[:middle])
+        described = self.tale.json('info', self.trace)[1]
+        self.assertFalse(described['sealed'])
+        self.assertTrue(described['file_trouble'], described)
+
+
+if __name__ == '__main__':
+    unittest.main()
