@@ -130,10 +130,13 @@ uint32_t Machine::Use(const Applied& call, bool sure_of_socket) {
 void Machine::Transfer(const Applied& call, StreamState& state) {
   const Record& record = call.record;
   if (record.continuation) {
-    if (state.flow != 0) flows_.Continue(state.flow, call);
-    return;
+    if (state.flow == 0) return;
+    flows_.Continue(state.flow, call);
+    const bool goes_on = (record.notes & EVENT_NOTE_MORE) != 0;
+    return Await(call, goes_on ? state.awaited - std::min(state.awaited, record.kept) : 0, state);
   }
   state.flow = 0;
+  state.awaited = 0;  // what has not come until now will not
   if (record.call == CALL_SENDFILE) TakenFrom(call);
   const bool sure = record.call != CALL_READ && record.call != CALL_READV && record.call != CALL_WRITE &&
                     record.call != CALL_WRITEV && record.call != CALL_SENDFILE && !IsAtOffset(record.call);
@@ -141,6 +144,8 @@ void Machine::Transfer(const Applied& call, StreamState& state) {
   if (object == 0) return;
   if (world_.objects[object].kind == DESCRIPTOR_KIND_SOCKET) {
     state.flow = flows_.Transfer(object, call);
+    const bool goes_on = state.flow != 0 && (record.notes & EVENT_NOTE_MORE) != 0;
+    if (goes_on) Await(call, record.moved - std::min(record.moved, record.kept), state);
   } else {
     world_.objects[object].blocks.Add(record.block);
   }
@@ -149,6 +154,14 @@ void Machine::Transfer(const Applied& call, StreamState& state) {
       descriptors_.Received(call.process, fd, (record.flags & MSG_CMSG_CLOEXEC) != 0, record.start_ns, record.end_ns);
     }
   }
+}
+
+// bytes: that may still come for the stream's last transfer.
+void Machine::Await(const Applied& call, uint64_t bytes, StreamState& state) {
+  uint64_t& awaited = world_.processes[call.process].payload_awaited;
+  awaited += bytes;
+  awaited -= std::min(awaited, state.awaited);
+  state.awaited = bytes;
 }
 
 uint32_t Machine::Made(const Applied& call, int32_t fd, DescriptorKind kind, bool close_on_exec) {

@@ -24,8 +24,9 @@ void AddMissing(const World& world, Tables& tables) {
     const ProcessState& process = world.processes[id];
     if (process.executing) Add(tables, "not_attached", 1, id, process.next_image.path());
     Add(tables, "implicit_close", process.implicit_closes, id);
-    const uint64_t accounted = process.payload_kept + process.payload_not_seen;
+    const uint64_t accounted = process.payload_kept + process.payload_not_seen + process.payload_awaited;
     if (process.payload_moved > accounted) Add(tables, "payload_cut", process.payload_moved - accounted, id);
+    Add(tables, "payload_broken_off", process.payload_awaited, id);
     Add(tables, "payload_not_seen", process.payload_not_seen, id);
   }
   Add(tables, "left_out", world.left_out, 0);

@@ -135,7 +135,8 @@ void Flows::Connect(uint32_t object_id, const Applied& call) {
       }
       return;
     }
-    object.flow = AddressFamily(address) == AF_UNSPEC ? 0 : Datagram(object_id, address, true, call);
+    const uint32_t flow = AddressFamily(address) == AF_UNSPEC ? 0 : Datagram(object_id, address, true, call);
+    SetPeer(object_id, flow, record.end_ns);
     if (object.flow == 0) {
       object.peer.clear();
       return;
@@ -177,6 +178,15 @@ void Flows::Connect(uint32_t object_id, const Applied& call) {
   } else {
     Fail(*flow, record.error, record.end_ns);
   }
+}
+
+void Flows::SetPeer(uint32_t object_id, uint32_t flow, uint64_t now_ns) {
+  ObjectState& object = world_.objects[object_id];
+  if (flow != object.flow && world_.Room()) {
+    object.connected.push_back({now_ns, flow});
+    ++world_.connects;
+  }
+  object.flow = flow;
 }
 
 // connect to AF_UNSPEC: the kernel takes the connection down, and the socket is as new.
@@ -235,9 +245,13 @@ void Flows::FoundConnected(uint32_t object_id, uint32_t process, int32_t fd, abs
   ObjectState& object = world_.objects[object_id];
   object.peer = std::string(peer);
   if (object.flow != 0 || object.last_flow != 0 || !Connects(object.domain)) return;
-  object.flow = Make(object_id, ROLE_UNKNOWN, process, fd, peer, now_ns);
-  FlowState& flow = world_.flows[object.flow];
-  if (IsDatagram(object)) datagram_flows_.try_emplace({object_id, flow.peer_key}, object.flow);
+  const uint32_t id = Make(object_id, ROLE_UNKNOWN, process, fd, peer, now_ns);
+  FlowState& flow = world_.flows[id];
+  if (IsDatagram(object)) {
+    datagram_flows_.try_emplace({object_id, flow.peer_key}, id);
+    SetPeer(object_id, id, now_ns);
+  }
+  object.flow = id;
   Establish(flow, now_ns);
 }
 
@@ -376,9 +390,8 @@ uint32_t Flows::Transfer(uint32_t object_id, const Applied& call) {
   Move(object.flow, out, record.moved, record.kept, call);
   FlowState& flow = world_.flows[object.flow];
   const bool peeked = (record.notes & EVENT_NOTE_PEEK) != 0;
-  if (!out && record.result == 0 && record.size > 0 && !peeked && flow.eof_ns == 0 && object.type != SOCK_SEQPACKET) {
-    flow.eof_ns = record.end_ns;
-  }
+  const bool at_end = !out && record.result == 0 && record.size > 0 && !peeked && object.type != SOCK_SEQPACKET;
+  if (at_end && flow.eof_ns == 0 && !flow.reads_no_more) flow.eof_ns = record.end_ns;
   return object.flow;
 }
 
@@ -394,9 +407,10 @@ void Flows::Continue(uint32_t flow_id, const Applied& call) {
 void Flows::Shutdown(uint32_t object_id, const Applied& call) {
   Touch(object_id, call);
   const ObjectState& object = world_.objects[object_id];
-  if (call.record.error != 0 || object.flow == 0 || call.record.flags == SHUT_RD) return;
+  if (call.record.error != 0 || object.flow == 0) return;
   FlowState& flow = world_.flows[object.flow];
-  if (flow.first_end_ns == 0) flow.first_end_ns = call.record.end_ns;
+  if (call.record.flags != SHUT_WR) flow.reads_no_more = true;
+  if (call.record.flags != SHUT_RD && flow.first_end_ns == 0) flow.first_end_ns = call.record.end_ns;
 }
 
 void Flows::SocketError(uint32_t object_id, uint32_t error, uint64_t now_ns) {

@@ -56,6 +56,7 @@ class Flows {
   // Returns 0 when there are too many: flow 0 belongs to nobody, takes what it is given and is never told.
   uint32_t Make(uint32_t object, Role role, uint32_t process, int32_t fd, absl::string_view peer, uint64_t now_ns);
   void Disconnect(uint32_t object, const Applied& call);
+  void SetPeer(uint32_t object, uint32_t flow, uint64_t now_ns);  // of a datagram socket, 0: none
   uint32_t Datagram(uint32_t object, absl::string_view address, bool out, const Applied& call);
   void Move(uint32_t flow, bool out, uint64_t moved, uint64_t kept, const Applied& call);
   void Waited(FlowState& flow, bool came, const Applied& call);

@@ -48,13 +48,15 @@ class Machine {
   struct StreamState {
     uint32_t process = 0;
     uint32_t thread = 0;
-    uint32_t flow = 0;  // that a continuation belongs to
+    uint32_t flow = 0;     // that a continuation belongs to
+    uint64_t awaited = 0;  // bytes that continuations of its last transfer may still bring
   };
 
   void Apply(const ProcessEnd& end);
   void Apply(const Record& record, const EventView& event, const Stream& stream, StreamState& state);
   void Dispatch(const Applied& call, uint32_t image);
   void Transfer(const Applied& call, StreamState& state);
+  void Await(const Applied& call, uint64_t bytes, StreamState& state);
   void Wait(const Applied& call);
   void Resolve(const Applied& call);
   void Control(const Applied& call);  // fcntl

@@ -131,6 +131,8 @@ bool IsEpollWait(Call call) { return call == CALL_EPOLL_WAIT || call == CALL_EPO
 
 bool IsTransfer(Call call) { return IsSend(call) || IsReceive(call); }
 
+bool IsCopy(Call call) { return call == CALL_SENDFILE || call == CALL_SPLICE; }
+
 bool IsWait(Call call) {
   switch (call) {
     case CALL_POLL:

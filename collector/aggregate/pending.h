@@ -51,6 +51,7 @@ struct Stream {
 bool IsSend(Call call);  // moves bytes out of the process, on Event.fd
 bool IsReceive(Call call);
 bool IsTransfer(Call call);   // one of both
+bool IsCopy(Call call);       // the kernel moves bytes from Event.new_fd to Event.fd: either may be a socket
 bool IsAtOffset(Call call);   // pread, pwrite and their like: files take them, too
 bool IsEpollWait(Call call);  // fd is the epoll
 bool IsWait(Call call);       // poll, select, epoll_wait and their kin

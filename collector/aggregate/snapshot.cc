@@ -44,13 +44,14 @@ ConnectionEnd EndOfError(uint32_t error) {
 }
 
 // When this end began to end the connection: 0 if it never did. The end of its last process counts only where the other
-// side has seen it, for nobody closed anything.
+// side has seen it, for nobody closed anything. That end may be noticed late; what the other side read says when it was
+// at the latest, unless that side had ended before.
 uint64_t FirstEnd(const FlowEnd& end, const FlowState* other, const FlowEnd& others) {
-  if (end.first_end_ns != 0) return end.first_end_ns;
-  if (end.by_process && other != nullptr && (other->eof_ns >= end.end_ns || others.first_end_ns >= end.end_ns)) {
-    return end.end_ns;
-  }
-  return 0;
+  const uint64_t read_ns = other == nullptr ? 0 : other->eof_ns;
+  const bool was_read = read_ns != 0 && (others.first_end_ns == 0 || read_ns <= others.first_end_ns);
+  if (end.first_end_ns != 0) return was_read ? std::min(end.first_end_ns, read_ns) : end.first_end_ns;
+  if (was_read) return end.by_process ? std::min(end.end_ns, read_ns) : read_ns;
+  return end.by_process && others.first_end_ns >= end.end_ns ? end.end_ns : 0;
 }
 
 void SetEnd(const World& world, const Joined& pair, Connection& connection) {
@@ -297,6 +298,7 @@ Tables MakeTables(const World& world, const std::vector<Joined>& joined, uint64_
     meanwhile.Step();
     FillObject(world, id, *tables.add_object());
   }
+  std::vector<uint32_t> connection_of(world.flows.size(), 0);
   tables.mutable_connection()->Reserve(static_cast<int>(joined.size()));
   for (const Joined& pair : joined) {
     meanwhile.Step();
@@ -306,12 +308,21 @@ Tables MakeTables(const World& world, const std::vector<Joined>& joined, uint64_
     for (const uint32_t flow : {pair.client, pair.server}) {
       if (flow == 0) continue;
       const uint32_t object = world.flows[flow].object;
+      connection_of[flow] = connection.id();
+      const ObjectState& socket = world.objects[object];
+      if ((socket.flow == 0 ? socket.last_flow : socket.flow) != flow) continue;
       // An unconnected datagram socket serves them all and belongs to none.
-      if (world.objects[object].flow == flow || world.objects[object].last_flow == flow) {
-        const bool several = world.objects[object].flow == 0 && world.flows[flow].previous != 0 &&
-                             !IsStreamType(world.objects[object].type);
-        if (!several) tables.mutable_object(static_cast<int>(object) - 1)->set_connection(connection.id());
-      }
+      const bool several = socket.flow == 0 && world.flows[flow].previous != 0 && !IsStreamType(socket.type);
+      if (!several) tables.mutable_object(static_cast<int>(object) - 1)->set_connection(connection.id());
+    }
+  }
+  for (uint32_t id = 1; id < world.objects.size(); ++id) {
+    meanwhile.Step();
+    if (world.objects[id].connected.size() < 2) continue;
+    for (const ObjectState::Connected& change : world.objects[id].connected) {
+      Object::Connected& told = *tables.mutable_object(static_cast<int>(id) - 1)->add_connected();
+      told.set_at_ns(change.at_ns);
+      told.set_connection(connection_of[change.flow]);
     }
   }
   for (size_t i = 1; i < world.names.size(); ++i) {

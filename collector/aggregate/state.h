@@ -82,6 +82,7 @@ struct ProcessState {
   uint64_t payload_moved = 0;  // over connections, bytes
   uint64_t payload_kept = 0;
   uint64_t payload_not_seen = 0;
+  uint64_t payload_awaited = 0;  // of transfers that go on in continuations which have not come yet
 
   absl::flat_hash_map<int32_t, uint32_t> table;                     // number → its latest life
   absl::flat_hash_map<std::array<uint8_t, 16>, uint32_t> resolved;  // address → index of names
@@ -145,8 +146,13 @@ struct ObjectState {
   // When its last descriptor was closed, 0: some are open. Its connections end then, too, unless they have an end of
   // their own; one that comes back, by SCM_RIGHTS, was on its way and had no end.
   uint64_t gone_ns = 0;
-  bool gone_by_process = false;                    // nobody closed it: its last process ended
-  uint32_t flow = 0;                               // the flow that calls without an address belong to
+  bool gone_by_process = false;  // nobody closed it: its last process ended
+  uint32_t flow = 0;             // the flow that calls without an address belong to
+  struct Connected {
+    uint64_t at_ns = 0;
+    uint32_t flow = 0;  // 0: connected to nobody
+  };
+  std::vector<Connected> connected;                // datagram sockets: each change of `flow` by connect, in order
   uint32_t last_flow = 0;                          // chain of all its flows, by FlowState::previous
   std::string maker_cwd;                           // of the process that bound it: what its relative path begins at
   absl::flat_hash_map<int32_t, uint32_t> watches;  // epoll: descriptor as given → object, 0: not known
@@ -174,10 +180,11 @@ struct FlowState {
   uint32_t error = 0;       // errno that ended it
   uint64_t start_ns = 0;
   uint64_t established_ns = 0;
-  uint64_t called_ns = 0;     // return of the connect or accept call
-  uint64_t end_ns = 0;        // the attempt failed, or another connect took its place; EndOf() has the whole truth
-  uint64_t first_end_ns = 0;  // shut down for writing, or ended by another connect
-  uint64_t eof_ns = 0;        // the other end's end was read
+  uint64_t called_ns = 0;      // return of the connect or accept call
+  uint64_t end_ns = 0;         // the attempt failed, or another connect took its place; EndOf() has the whole truth
+  uint64_t first_end_ns = 0;   // shut down for writing, or ended by another connect
+  uint64_t eof_ns = 0;         // the other end's end was read
+  bool reads_no_more = false;  // shut down for reading: an end that is read then is its own
   uint64_t sent = 0, received = 0, kept_sent = 0, kept_received = 0;
   uint64_t events = 0;
   uint64_t datagrams = 0;
@@ -211,7 +218,8 @@ struct World {
 
   // Whether one more of anything may be made. If not, that it was left out is counted.
   bool Room() {
-    if (processes.size() + threads.size() + lives.size() + objects.size() + flows.size() < limits.things) return true;
+    const size_t things = processes.size() + threads.size() + lives.size() + objects.size() + flows.size() + connects;
+    if (things < limits.things) return true;
     ++left_out;
     return false;
   }
@@ -226,6 +234,7 @@ struct World {
   std::vector<Missing> not_recorded;  // programs that the collector knows it could not enter
   uint64_t event_count = 0;
   size_t copied_lives = 0;
+  size_t connects = 0;            // entries of all ObjectState::connected
   uint64_t left_out = 0;          // what a limit kept out of the tables
   uint64_t folded_datagrams = 0;  // that went to a socket's flow for all further peers
 };

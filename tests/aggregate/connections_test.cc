@@ -373,6 +373,66 @@ TEST(ConnectionEndTest, AProcessThatLeavesWithoutClosingEndedFirstWhenThePeerSaw
   EXPECT_EQ(trace.Aggregate().connection(0).end(), CONNECTION_END_CLOSED_BY_CLIENT);
 }
 
+// The end of a process is noticed when its arena is looked at, which may be after the peer has read the end and closed.
+TEST(ConnectionEndTest, WhatThePeerReadSaysWhoEndedFirstHoweverLateTheExitIsNoticed) {
+  TraceBuilder trace;
+  Image& server = trace.Start("redis-server", 1);
+  Listen(server);
+  Image& client = trace.Start("redis-cli", 2);
+  client.Socket(5, AF_INET, SOCK_STREAM);
+  client.Connect(5, kServer, {.local = kClient});
+  server.Accept(3, 9, {.local = kServer, .peer = kClient});
+  server.Recv(9, "");
+  server.Close(9);
+  trace.After(1'000'000);
+  client.Exit(0);
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(tables.connection(0).end(), CONNECTION_END_CLOSED_BY_CLIENT);
+  EXPECT_TRUE(tables.connection(0).client().ended_first());
+}
+
+TEST(ConnectionEndTest, TheEndThatAShutdownForReadingMakesIsNotThePeers) {
+  TraceBuilder trace;
+  Image& server = trace.Start("redis-server", 1);
+  Listen(server);
+  Image& client = trace.Start("redis-cli", 2);
+  client.Socket(5, AF_INET, SOCK_STREAM);
+  client.Connect(5, kServer, {.local = kClient});
+  server.Accept(3, 9, {.local = kServer, .peer = kClient});
+  server.Shutdown(9, SHUT_RD);
+  server.Recv(9, "");
+  server.Close(9);
+  client.Recv(5, "");
+  client.Close(5);
+  EXPECT_EQ(trace.Aggregate().connection(0).end(), CONNECTION_END_CLOSED_BY_SERVER);
+}
+
+// The continuation that the first part announces is not in the file.
+TEST(ConnectionTest, APayloadThatBreaksOffIsNotTakenForOneThatWasCutByTheLimit) {
+  TraceBuilder trace;
+  Image& wget = trace.Start("wget", 2);
+  wget.Socket(5, AF_INET, SOCK_STREAM);
+  wget.Connect(5, kServer, {.local = kClient});
+  Event& dropped = wget.Call(CALL_RECV, 5, 30, {.notes = EVENT_NOTE_MORE});
+  dropped.set_payload("01234");
+  dropped.set_payload_size(30);
+  Event& cut = wget.Call(CALL_RECV, 5, 100, {.notes = EVENT_NOTE_CUT | EVENT_NOTE_MORE});
+  cut.set_payload("abc");
+  cut.set_payload_size(100);
+  Event& rest_of_it = wget.Call(CALL_RECV, 5, 0, {.notes = EVENT_NOTE_CUT});
+  rest_of_it.set_payload("def");
+  rest_of_it.set_continuation(3);
+  Event& last = wget.Call(CALL_RECV, 5, 10, {.notes = EVENT_NOTE_MORE});
+  last.set_payload("0");
+  last.set_payload_size(10);
+  Event& next = wget.Call(CALL_RECV, 5, 0, {.notes = EVENT_NOTE_MORE});
+  next.set_payload("123");
+  next.set_continuation(1);
+  const Tables tables = trace.Aggregate();
+  EXPECT_EQ(MissingCount(tables, "payload_cut"), 94u);
+  EXPECT_EQ(MissingCount(tables, "payload_broken_off"), 25u + 6u);
+}
+
 TEST(ConnectionTest, PeekedBytesDoNotCountAndPartsOfOneCallDo) {
   TraceBuilder trace;
   Image& wget = trace.Start("wget", 2);

@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "tests/model/scratch.h"
 #include "tests/support/trace_builder.h"
 #include "viewer/model/timeline.h"
@@ -244,6 +247,109 @@ TEST_F(StreamBytesTest, TenMegabytesInSmallCalls) {
   }
   Open();
   EXPECT_TRUE(Read(*trace_, false).bytes == all);
+}
+
+// A client asks A, then B, then A again, by the same socket and without naming them in its calls.
+TEST_F(StreamBytesTest, ADatagramSocketThatConnectsAgainTalksToWhomItIsConnected) {
+  const std::string a = Inet("127.0.0.1", 53), b = Inet("127.0.0.1", 54);
+  curl_ = &builder_.Start("dig", 4242);
+  curl_->Socket(5, AF_INET, SOCK_DGRAM);
+  curl_->Connect(5, a, {.local = kClient});
+  curl_->Send(5, "qA");
+  curl_->Recv(5, "rA");
+  curl_->Connect(5, b, {.local = kClient});
+  curl_->Send(5, "qB");
+  curl_->Recv(5, "rB");
+  curl_->Connect(5, a, {.local = kClient});
+  curl_->Send(5, "qA2");
+  curl_->Recv(5, "rA2");
+  curl_->Connect(5, std::string(16, '\0'));  // AF_UNSPEC
+  curl_->Recv(5, "from anybody");
+  for (const bool seal : {true, false}) {
+    absl::StatusOr<Trace> trace = scratch_.Open(builder_, seal);
+    ASSERT_TRUE(trace.ok()) << trace.status();
+    ASSERT_EQ(trace->tables().connection_size(), 3);
+    EXPECT_EQ(trace->tables().connection(0).server().address(), a);
+    EXPECT_EQ(trace->tables().connection(1).server().address(), b);
+    EXPECT_EQ(Read(*trace, true, 1).bytes, "qAqA2");
+    EXPECT_EQ(Read(*trace, false, 1).bytes, "rArA2");
+    EXPECT_EQ(Read(*trace, true, 2).bytes, "qB");
+    EXPECT_EQ(Read(*trace, false, 2).bytes, "rB");
+    EXPECT_EQ(Read(*trace, true, 2).missing, 0u);
+    EXPECT_EQ(Read(*trace, true, 3).bytes + Read(*trace, false, 3).bytes, "from anybody");
+  }
+}
+
+// The kernel moves bytes from the socket into a pipe, and from the pipe into the socket.
+TEST_F(StreamBytesTest, WhatIsSplicedIsPartOfTheStreamAndMissingWhereItWasNotSeen) {
+  Connect(/*with_server=*/false);
+  curl_->Pipe(6, 7);
+  curl_->Send(5, "8 bytes:");
+  Event& out = curl_->Call(CALL_SPLICE, 5, 12, {.notes = EVENT_NOTE_NOT_SEEN});
+  out.set_new_fd(6);
+  out.set_size(4096);
+  out.set_payload_size(12);
+  curl_->Send(5, "four");
+  curl_->Recv(5, "header");
+  Event& in = curl_->Call(CALL_SPLICE, 7, 21, {.notes = EVENT_NOTE_NOT_SEEN});
+  in.set_new_fd(5);
+  in.set_size(4096);
+  in.set_payload_size(21);
+  curl_->Call(CALL_SPLICE, 7, 0).set_new_fd(5);
+  Open();
+  const Side sent = Read(*trace_, true);
+  EXPECT_EQ(sent.bytes, "8 bytes:four");
+  EXPECT_EQ(sent.missing, 12u);
+  const Side received = Read(*trace_, false);
+  EXPECT_EQ(received.bytes, "header");
+  EXPECT_EQ(received.missing, 21u);
+}
+
+// Where both ends were recorded the other end's calls have the bytes that splice moved unseen.
+TEST_F(StreamBytesTest, WhatWasSplicedIsTakenFromTheCallsThatReceivedIt) {
+  Connect();
+  curl_->Pipe(6, 7);
+  curl_->Send(5, "head ");
+  Event& out = curl_->Call(CALL_SPLICE, 5, 4, {.notes = EVENT_NOTE_NOT_SEEN});
+  out.set_new_fd(6);
+  out.set_payload_size(4);
+  httpd_->Recv(9, "head body");
+  httpd_->Send(9, "answer");
+  Event& in = curl_->Call(CALL_SPLICE, 7, 6, {.notes = EVENT_NOTE_NOT_SEEN});
+  in.set_new_fd(5);
+  in.set_payload_size(6);
+  Open();
+  EXPECT_EQ(Read(*trace_, true).bytes, "head body");
+  EXPECT_EQ(Read(*trace_, true).missing, 0u);
+  absl::StatusOr<Timeline> timeline = BuildTimeline(*trace_, *trace_->connection(1), 0, 1'000'000'000);
+  ASSERT_TRUE(timeline.ok());
+  ASSERT_EQ(timeline->transfers.size(), 3u);
+  EXPECT_TRUE(timeline->transfers[1].not_seen);
+  EXPECT_EQ(timeline->transfers[2].received_size, 6u) << "splice received it";
+}
+
+// A block of the sealed file that holds calls of the connection cannot be read; the tables say what they moved.
+TEST_F(StreamBytesTest, BytesInADamagedPartOfTheFileAreMissing) {
+  Connect(/*with_server=*/false);
+  curl_->Send(5, "first ");
+  builder_.NextBlock();
+  curl_->Send(5, "in the damaged block");
+  builder_.NextBlock();
+  curl_->Send(5, "last");
+  const std::string path = scratch_.File("t.tale");
+  ASSERT_TRUE(builder_.WriteTale(path).ok());
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const size_t at = bytes.find("damaged block");
+  ASSERT_NE(at, std::string::npos);
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put('D');
+  file.close();
+  absl::StatusOr<Trace> trace = Trace::Open(path);
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  const Side sent = Read(*trace, true);
+  EXPECT_EQ(sent.bytes, "first last");
+  EXPECT_EQ(sent.missing, std::string("in the damaged block").size());
 }
 
 }  // namespace

@@ -355,5 +355,15 @@ TEST_F(TimelineTest, TheResolutionBeforeTheConnectIsAPhase) {
   EXPECT_EQ(Build().phases.resolve_ns, 12 * kMs);
 }
 
+TEST_F(TimelineTest, SoIsAResolutionByGethostbyname) {
+  curl_ = &builder_.Start("curl", 2);
+  Event& resolution = curl_->Call(CALL_GETHOSTBYNAME, 0, 0, {.took_ns = 7 * kMs});
+  resolution.set_host("localhost");
+  resolution.add_answer(Inet("127.0.0.1", 0));
+  curl_->Socket(5, AF_INET, SOCK_STREAM);
+  curl_->Connect(5, kServer, {.local = kClient});
+  EXPECT_EQ(Build().phases.resolve_ns, 7 * kMs);
+}
+
 }  // namespace
 }  // namespace socktale

@@ -92,12 +92,13 @@ static void Serve(int ready) {
   struct pollfd polled[kMaxConnections] = {{.fd = ready, .events = 0}, {.fd = listener, .events = POLLIN}};
   nfds_t count = 2;
   while (poll(polled, count, -1) > 0) {
-    if (polled[0].revents != 0) break;  // POLLERR: nobody reads the pipe any more
     for (nfds_t i = count; i-- > 2;) {
       if (polled[i].revents == 0 || Answer(polled[i].fd, pair[0])) continue;
       close(polled[i].fd);
       polled[i] = polled[--count];
     }
+    // POLLERR: nobody reads the pipe any more. Looked at last: clients that ended before are closed first, always.
+    if (polled[0].revents != 0) break;
     if (polled[1].revents != 0 && count < kMaxConnections) {
       const int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
       Check(client >= 0, "accept");

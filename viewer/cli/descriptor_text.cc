@@ -98,7 +98,8 @@ std::string DescriptorText::SocketName(const DescriptorLife& life, const Object&
     std::string holder = far.object() != 0 ? Holder(far.object(), life.process()) : "";
     if (holder.empty() && far.process() != 0) {
       const Process* process = trace_.process(far.process());
-      if (process != nullptr) holder = absl::StrCat(ProcessLabel(*process), " (closed it)");
+      // Who closed it later held it for as long as this one was there.
+      if (process != nullptr) holder = absl::StrCat(ProcessLabel(*process), far.ended_first() ? " (closed it)" : "");
     }
     if (object.domain() == AF_UNIX) return OtherEnd(Printable(connection->unix_path()), holder);
     const std::string address = far.address().empty() ? peer : DescribeAddress(far.address());

@@ -14,7 +14,8 @@ namespace {
 
 void Count(const EventView& event, EventCounts& counts) {
   ++counts.events;
-  const bool moves = IsTransfer(event.call);  // elsewhere the payload is an option's value
+  // Elsewhere the payload is an option's value.
+  const bool moves = IsTransfer(event.call) || IsCopy(event.call);
   const bool peek = (event.notes & EVENT_NOTE_PEEK) != 0;
   if (moves && !peek) counts.kept_bytes += event.payload.size();
   if (event.continuation > 0) return;
@@ -22,8 +23,9 @@ void Count(const EventView& event, EventCounts& counts) {
   ++count.calls;
   count.failed += event.error != 0;
   if (!moves || peek) return;
-  count.bytes += event.payload_size;
-  counts.moved_bytes += event.payload_size;
+  const uint64_t bytes = MovedBytes(event);
+  count.bytes += bytes;
+  counts.moved_bytes += bytes;
 }
 
 absl::Status CountBlock(absl::string_view payload, EventCounts& counts) {

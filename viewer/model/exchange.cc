@@ -55,8 +55,11 @@ class Reader {
 
   void Take(const TracedEvent& traced);
   void Resolved(const TracedEvent& traced);
-  void Transfer(const TracedEvent& traced, const Side& side, ThreadInfo& thread);
-  void AddPiece(const TracedEvent& traced, const Side& side, uint64_t begin, uint64_t size, ThreadInfo& thread);
+  // What a call did on one of the objects that it worked on. out: it sent, where it moves bytes.
+  void On(const TracedEvent& traced, const Object* object, bool out, ThreadInfo& thread);
+  void Transfer(const TracedEvent& traced, const Object& object, const Side& side, bool out, ThreadInfo& thread);
+  void AddPiece(const TracedEvent& traced, const Side& side, bool out, uint64_t begin, uint64_t size,
+                ThreadInfo& thread);
   void Continue(const TracedEvent& traced, ThreadInfo& thread);
   void Ask(const TracedEvent& traced, const Side& side, ThreadInfo& thread);
 
@@ -73,9 +76,9 @@ void AddFragment(Piece& piece, const EventKey& key, uint64_t begin, uint64_t siz
   piece.kept += size;
 }
 
-void Reader::AddPiece(const TracedEvent& traced, const Side& side, uint64_t begin, uint64_t size, ThreadInfo& thread) {
+void Reader::AddPiece(const TracedEvent& traced, const Side& side, bool out, uint64_t begin, uint64_t size,
+                      ThreadInfo& thread) {
   const EventView& event = *traced.event;
-  const bool out = IsSend(event.call);
   std::vector<Piece>& list = (out ? exchange_.sent : exchange_.received)[side.client];
   Piece& piece = list.emplace_back();
   piece.client = side.client;
@@ -91,22 +94,21 @@ void Reader::AddPiece(const TracedEvent& traced, const Side& side, uint64_t begi
   if ((event.notes & EVENT_NOTE_MORE) != 0) thread.open.push_back({&list, list.size() - 1, begin, begin + piece.size});
 }
 
-void Reader::Transfer(const TracedEvent& traced, const Side& side, ThreadInfo& thread) {
+void Reader::Transfer(const TracedEvent& traced, const Object& object, const Side& side, bool out, ThreadInfo& thread) {
   const EventView& event = *traced.event;
-  thread.open.clear();
-  if (IsReceive(event.call)) Ask(traced, side, thread);
+  if (!out) Ask(traced, side, thread);
   thread.waits.clear();
   const bool peeked = (event.notes & EVENT_NOTE_PEEK) != 0;
   const uint64_t moved = MovedBytes(event);
   if (event.error != 0 || peeked || (moved == 0 && !exchange_.datagrams && event.datagrams.empty())) {
     Act act = {side.client, event.call, event.start_ns, event.end_ns(), traced.number, event.error, event.flags, false};
-    act.end_of_stream = event.error == 0 && !peeked && IsReceive(event.call) && event.result == 0 && event.size > 0;
+    act.end_of_stream = event.error == 0 && !peeked && !out && event.result == 0 && event.size > 0;
     exchange_.acts.push_back(act);
     return;
   }
-  if (event.datagrams.empty()) return AddPiece(traced, side, 0, moved, thread);
-  for (const auto& [begin, size] : trace_.lookup().MessagesOf(side, *traced.object, event)) {
-    AddPiece(traced, side, begin, size, thread);
+  if (event.datagrams.empty()) return AddPiece(traced, side, out, 0, moved, thread);
+  for (const auto& [begin, size] : trace_.lookup().MessagesOf(side, object, event)) {
+    AddPiece(traced, side, out, begin, size, thread);
   }
 }
 
@@ -155,7 +157,7 @@ void Reader::Resolved(const TracedEvent& traced) {
 void Reader::Take(const TracedEvent& traced) {
   const EventView& event = *traced.event;
   const RunView& run = *traced.run;
-  if (event.call == CALL_GETADDRINFO) return Resolved(traced);
+  if (event.call == CALL_GETADDRINFO || event.call == CALL_GETHOSTBYNAME) return Resolved(traced);
   ThreadInfo& thread = threads_[{run.image, run.tid, run.level, run.thread_start_ns}];
   if (IsWait(event.call)) {
     const Asked wait = {event.start_ns, event.end_ns()};
@@ -169,12 +171,18 @@ void Reader::Take(const TracedEvent& traced) {
     return;
   }
   if (event.continuation != 0) return Continue(traced, thread);
-  if (IsTransfer(event.call)) thread.open.clear();
-  if (traced.object == nullptr) return;
-  for (const Side& side : trace_.lookup().SidesOf(*traced.object, event)) {
+  if (IsTransfer(event.call) || IsCopy(event.call)) thread.open.clear();
+  On(traced, traced.source, false, thread);
+  On(traced, traced.object, IsSend(event.call) || IsCopy(event.call), thread);
+}
+
+void Reader::On(const TracedEvent& traced, const Object* object, bool out, ThreadInfo& thread) {
+  if (object == nullptr) return;
+  const EventView& event = *traced.event;
+  for (const Side& side : trace_.lookup().SidesOf(*object, event)) {
     if (side.connection != &connection_) continue;
-    if (IsTransfer(event.call)) {
-      Transfer(traced, side, thread);
+    if (IsTransfer(event.call) || IsCopy(event.call)) {
+      Transfer(traced, *object, side, out, thread);
     } else {
       exchange_.acts.push_back(
           {side.client, event.call, event.start_ns, event.end_ns(), traced.number, event.error, event.flags, false});

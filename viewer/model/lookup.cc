@@ -8,6 +8,7 @@
 #include <string>
 
 #include "collector/aggregate/address.h"
+#include "collector/aggregate/pending.h"
 #include "collector/aggregate/socket_type.h"
 
 namespace socktale {
@@ -30,6 +31,23 @@ Names WhatNamesItsDescriptor(Call call) {
     case CALL_TIMERFD_CREATE:
     case CALL_SIGNALFD:
     case CALL_MEMFD_CREATE:
+    case CALL_INOTIFY_INIT:
+    case CALL_FANOTIFY_INIT:
+    case CALL_PIDFD_OPEN:
+    case CALL_MKSTEMP:
+    case CALL_SHM_OPEN:
+    case CALL_MQ_OPEN:
+    case CALL_POSIX_OPENPT:
+    case CALL_OPENDIR:
+    case CALL_OPEN_BY_HANDLE_AT:
+    case CALL_OPEN_TREE:
+    case CALL_FSOPEN:
+    case CALL_FSMOUNT:
+    case CALL_FSPICK:
+    case CALL_FOPEN:
+    case CALL_TMPFILE:
+    case CALL_POPEN:
+    case CALL_SYSCALL:
       return Names::kResult;
     case CALL_UNKNOWN:
     case CALL_POLL:
@@ -53,6 +71,21 @@ Names WhatNamesItsDescriptor(Call call) {
       return Names::kNone;
     default:
       return Names::kFd;
+  }
+}
+
+// Whether the life of Event.fd begins within the call that tells of it.
+bool MakesItsDescriptor(Call call) {
+  switch (call) {
+    case CALL_SOCKETPAIR:
+    case CALL_PIPE:
+    case CALL_PIPE2:
+    case CALL_OPENPTY:
+    case CALL_FORKPTY:
+    case CALL_FOUND:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -174,24 +207,40 @@ const DescriptorLife* Lookup::LifeOf(const Process* process, const EventView& ev
     case Names::kFd:
       break;
   }
-  // A life may begin within the call that tells of it (socketpair, pipe, CALL_FOUND).
-  const bool makes =
-      event.call == CALL_SOCKETPAIR || event.call == CALL_PIPE || event.call == CALL_PIPE2 || event.call == CALL_FOUND;
-  return LifeAt(process->id(), event.fd, makes ? event.end_ns() : event.start_ns);
+  return LifeAt(process->id(), event.fd, MakesItsDescriptor(event.call) ? event.end_ns() : event.start_ns);
+}
+
+const DescriptorLife* Lookup::SourceOf(const Process* process, const EventView& event) const {
+  if (process == nullptr || !IsCopy(event.call)) return nullptr;
+  return LifeAt(process->id(), event.new_fd, event.start_ns);
+}
+
+Side Lookup::ConnectedAt(const Object& object, const std::vector<Side>& sides, uint64_t time_ns) const {
+  const auto nameless = [&] { return PeerAt(object, sides, ""); };
+  const auto& connected = object.connected();
+  if (connected.empty()) {
+    // Connected once, or a receive that did not ask who sent. What is neither belongs to all of its peers, and to none.
+    if (object.connection() == 0) return nameless();
+    const auto its = std::find_if(sides.begin(), sides.end(),
+                                  [&](const Side& side) { return side.connection->id() == object.connection(); });
+    return its == sides.end() ? Side() : *its;
+  }
+  const auto after = std::upper_bound(connected.begin(), connected.end(), time_ns,
+                                      [](uint64_t time, const Object::Connected& next) { return time < next.at_ns(); });
+  if (after == connected.begin()) {
+    if (const Side side = nameless(); side.connection != nullptr) return side;
+  }
+  // What came before the first belongs to it.
+  const uint32_t id = (after == connected.begin() ? *after : *(after - 1)).connection();
+  const Connection* its = id == 0 ? nullptr : connection(id);
+  if (its == nullptr) return nameless();
+  return {its, its->client().object() == object.id()};
 }
 
 Side Lookup::SideAt(const std::vector<Side>& sides, const Object& object, absl::string_view address,
                     uint64_t time_ns) const {
   if (IsDatagram(object) && !address.empty()) return PeerAt(object, sides, address);
-  if (IsDatagram(object) && sides.size() > 1) {
-    // Connected, or a receive that did not ask who sent. What is neither belongs to all of its peers, and to none.
-    for (const Side& side : sides) {
-      if (object.connection() != 0 ? side.connection->id() == object.connection() : side.other().address().empty()) {
-        return side;
-      }
-    }
-    return {};
-  }
+  if (IsDatagram(object) && sides.size() > 1) return ConnectedAt(object, sides, time_ns);
   // Several attempts on one socket: the last that had begun; what came before the first belongs to it.
   const auto after = std::upper_bound(sides.begin(), sides.end(), time_ns,
                                       [](uint64_t time, const Side& side) { return time < side.mine().start_ns(); });

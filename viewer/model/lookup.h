@@ -53,6 +53,9 @@ class Lookup {
   // The life an event works on; what it makes for calls that make one. Null for calls without a descriptor.
   const DescriptorLife* LifeOf(const Process* process, const EventView& event) const;
 
+  // The life that sendfile or splice took its bytes from (Event.new_fd). Null for other calls.
+  const DescriptorLife* SourceOf(const Process* process, const EventView& event) const;
+
   // The ends of connections that an event on `object` belongs to: one, or with the messages of sendmmsg and recvmmsg
   // one for each peer. Empty when it belongs to none.
   std::vector<Side> SidesOf(const Object& object, const EventView& event) const;
@@ -71,6 +74,9 @@ class Lookup {
     return found == table.end() ? nullptr : found->second;
   }
   Side SideAt(const std::vector<Side>& sides, const Object& object, absl::string_view address, uint64_t time_ns) const;
+
+  // The end of a datagram socket that calls without an address belong to. sides: of it, several.
+  Side ConnectedAt(const Object& object, const std::vector<Side>& sides, uint64_t time_ns) const;
 
   // The end whose peer has this address, among `sides` of a datagram socket.
   Side PeerAt(const Object& object, const std::vector<Side>& sides, absl::string_view address) const;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/status_macros.h"
+#include "collector/aggregate/socket_type.h"
 #include "viewer/model/exchange.h"
 #include "viewer/model/timeline.h"
 
@@ -29,10 +30,18 @@ absl::StatusOr<std::string> ReadPayload(Trace& trace, const Transfer& transfer, 
   return payload;
 }
 
+uint64_t MovedUntold(const Connection& connection, bool from_client, uint64_t told) {
+  const Endpoint& sender = from_client ? connection.client() : connection.server();
+  const Endpoint& receiver = from_client ? connection.server() : connection.client();
+  const bool lossy = !IsStreamType(connection.type());  // what was received is then what arrived of it
+  const uint64_t moved = lossy && sender.object() != 0 ? sender.sent() : std::max(sender.sent(), receiver.received());
+  return moved - std::min(moved, told);
+}
+
 absl::Status StreamBytes(Trace& trace, const Connection& connection, bool from_client,
                          const std::function<absl::Status(absl::string_view)>& sink, uint64_t* missing) {
   ASSIGN_OR_RETURN(const Exchange exchange, ReadExchange(trace, connection));
-  uint64_t not_kept = 0;
+  uint64_t not_kept = 0, told = 0;
   for (const Piece& piece : Direction(exchange, from_client)) {
     for (const Fragment& fragment : piece.fragments) {
       RunView run;
@@ -41,8 +50,9 @@ absl::Status StreamBytes(Trace& trace, const Connection& connection, bool from_c
       RETURN_IF_ERROR(sink(event.payload.substr(fragment.begin, fragment.size)));
     }
     not_kept += piece.size - piece.kept;
+    told += piece.size;
   }
-  if (missing != nullptr) *missing = not_kept;
+  if (missing != nullptr) *missing = not_kept + MovedUntold(connection, from_client, told);
   return absl::OkStatus();
 }
 

@@ -99,9 +99,14 @@ absl::StatusOr<std::string> ReadPayload(Trace& trace, const Transfer& transfer, 
 
 // Streams one side's bytes in stream order to `sink`: what the client (from_client) or the server sent. Taken from the
 // sender's own calls where it was recorded, else from what the other end received. Never holds more than one event.
-// missing: bytes that moved but were not kept (their place in the stream is left out).
+// missing: bytes that moved but were not kept, or whose calls could not be read (their place in the stream is left
+// out).
 absl::Status StreamBytes(Trace& trace, const Connection& connection, bool from_client,
                          const std::function<absl::Status(absl::string_view)>& sink, uint64_t* missing);
+
+// Bytes that the tables say moved one way, beyond those that its calls told of: the calls stood where the file is
+// damaged. told: the sum of the sizes that the calls gave.
+uint64_t MovedUntold(const Connection& connection, bool from_client, uint64_t told);
 
 }  // namespace socktale
 

@@ -26,8 +26,8 @@ constexpr uint64_t kSlackNs = 20'000'000;
 
 // Rows of the completeness statement that events do not tell: they come from the recorder's last interim tables.
 bool OnlyTheRecorderKnows(const Missing& missing) {
-  for (const char* kind :
-       {"implicit_close", "left_out", "many_peers", "payload_cut", "payload_not_seen", "one_ended", "guessed_join", "not_attached", "cut_off"}) {
+  for (const char* kind : {"implicit_close", "left_out", "many_peers", "payload_cut", "payload_broken_off",
+                           "payload_not_seen", "one_ended", "guessed_join", "not_attached", "cut_off"}) {
     if (missing.kind() == kind) return false;
   }
   return true;
@@ -115,14 +115,20 @@ void Trace::Describe(const EventKey& key, const RunView& run, const EventView& e
   traced.event = &event;
   traced.run = &run;
   traced.process = lookup_->ProcessOf(run, event);
+  const auto object_of = [this](const DescriptorLife* life) {
+    return life == nullptr ? nullptr : lookup_->object(life->object());
+  };
   traced.life = lookup_->LifeOf(traced.process, event);
-  if (traced.life == nullptr) return;
-  traced.object = lookup_->object(traced.life->object());
-  if (traced.object == nullptr) return;
-  const std::vector<Side> sides = lookup_->SidesOf(*traced.object, event);
-  if (sides.empty()) return;
-  traced.connection = sides.front().connection;
-  traced.from_client = sides.front().client;
+  traced.object = object_of(traced.life);
+  traced.source = object_of(lookup_->SourceOf(traced.process, event));
+  for (const Object* object : {traced.object, traced.source}) {
+    if (object == nullptr) continue;
+    const std::vector<Side> sides = lookup_->SidesOf(*object, event);
+    if (sides.empty()) continue;
+    traced.connection = sides.front().connection;
+    traced.from_client = sides.front().client;
+    return;
+  }
 }
 
 absl::Status Trace::VisitBlocks(const std::vector<size_t>& positions,
@@ -181,13 +187,15 @@ absl::Status Trace::ForEachEventNear(const Connection& connection,
 
 absl::Status Trace::ForEachEventOf(const Connection& connection, const std::function<bool(const TracedEvent&)>& visit) {
   return ForEachEventNear(connection, [&](const TracedEvent& traced) {
-    if (traced.object == nullptr) return true;
-    for (const Side& side : lookup_->SidesOf(*traced.object, *traced.event)) {
-      if (side.connection != &connection) continue;
-      TracedEvent mine = traced;
-      mine.connection = side.connection;
-      mine.from_client = side.client;
-      if (!visit(mine)) return false;
+    for (const Object* object : {traced.object, traced.source}) {
+      if (object == nullptr) continue;
+      for (const Side& side : lookup_->SidesOf(*object, *traced.event)) {
+        if (side.connection != &connection) continue;
+        TracedEvent mine = traced;
+        mine.connection = side.connection;
+        mine.from_client = side.client;
+        if (!visit(mine)) return false;
+      }
     }
     return true;
   });
@@ -220,7 +228,7 @@ absl::Status Trace::ForEachNewEvent(const std::function<bool(const TracedEvent&)
 
 bool IsBeingRecorded(const std::string& path) {
   if (!absl::EndsWith(path, kPartSuffix)) return false;
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   // The recorder holds the file's lock as long as it lives; ours goes with the descriptor.
   return fd.valid() && flock(fd.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }

@@ -32,6 +32,7 @@ struct TracedEvent {
   const Process* process = nullptr;
   const DescriptorLife* life = nullptr;  // of event->fd at the call's entry (socket, accept: of the new descriptor)
   const Object* object = nullptr;
+  const Object* source = nullptr;  // sendfile, splice: what the bytes were taken from
   const Connection* connection = nullptr;
   bool from_client = false;  // with a connection: this end is its client (socketpair: the first end)
 };
