@@ -32,6 +32,10 @@ class LoadingTest(Hazard):
     def test_row1_calls_before_the_shims_constructor_are_counted_and_named(self):
         self.same_behaviour(['/usr/bin/env', f'LD_PRELOAD={self.built("libfirst.so")}', self.built('talker'), 'later', '0'])
         self.assertEqual(self.payloads('send'), [b'later'])
+        words = 'socktale: 5 events dropped: made before the program could be recorded.'
+        command = [self.socktale, 'run', '-o', self.path('again.tale'), '--', '/usr/bin/env',
+                   f'LD_PRELOAD={self.built("libfirst.so")}', self.built('talker'), 'later', '0']
+        self.assertIn(words, self.run_program(command)[1].decode().splitlines())
         info = self.info()
         row, = info['missing']
         self.assertEqual((row['kind'], row['count'], info['dropped']), ('dropped_unattached', 5, 5))

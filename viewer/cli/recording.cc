@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -142,9 +143,15 @@ std::vector<std::string> ClosingLines(const SessionSummary& summary, std::string
                                  " ran on. The ", FormatSize(summary.file_bytes),
                                  " so far are readable.     -o elsewhere, or --payload 64k"));
   }
-  if (summary.dropped_events > 0) {
+  uint64_t too_fast = summary.dropped_events;
+  for (const Missing& row : summary.missing) {
+    if (!absl::StartsWith(row.kind(), "dropped_") || row.kind() == "dropped_full") continue;
+    too_fast -= std::min(too_fast, row.count());
+    lines.push_back(absl::StrCat(MissingInWords(row, nullptr), "."));
+  }
+  if (too_fast > 0) {
     lines.push_back(
-        absl::StrCat(FormatCount(summary.dropped_events), " of ", FormatCount(summary.events + summary.dropped_events),
+        absl::StrCat(FormatCount(too_fast), " of ", FormatCount(summary.events + summary.dropped_events),
                      " events dropped: the program was faster than the disk.     --payload none, or -o on tmpfs"));
   }
   const std::string unrecorded = UnrecordedLine(summary);
