@@ -83,6 +83,7 @@ void ArenaReader::Discover(uint32_t number) {
   const bool plausible = kept.writer.image != 0 && kept.writer.level < kMaxLevel && kept.sequence != 0 &&
                          slot < abi::kMaxProcesses && arena_.slot(slot).image == kept.writer.image;
   if (!plausible) return MarkBad(kept);
+  if (images_.insert(kept.writer.image).second) new_images_.push_back(kept.writer.image);
   if (!taken_before_.empty()) {
     const auto before = taken_before_.find({kept.writer, kept.sequence});
     if (before != taken_before_.end()) {

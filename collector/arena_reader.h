@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -76,6 +77,9 @@ class ArenaReader {
 
   // Finds chunks that were opened since. `thorough`: looks at all of them, whatever the shims' counter says.
   void Look(bool thorough);
+
+  // Images of which the first chunk was found since the last call.
+  std::vector<uint32_t> TakeNewImages() { return std::exchange(new_images_, {}); }
 
   // Bytes that wait to be taken, and how many sealed chunks hold them.
   struct Ready {
@@ -164,6 +168,8 @@ class ArenaReader {
   absl::flat_hash_map<WriterKey, Writer> writers_;
   absl::flat_hash_set<WriterKey> active_;  // writers with chunks that are not done
   std::vector<WriterKey> pass_;            // writers that the pass has yet to visit
+  absl::flat_hash_set<uint32_t> images_;   // of which a chunk was found, ever
+  std::vector<uint32_t> new_images_;       // since TakeNewImages
   uint32_t seen_taken_ = 0;                // ArenaHeader::chunks_taken at the last Look
   uint32_t in_use_[abi::kSizeClasses] = {};
   uint64_t freed_ = 0;

@@ -172,6 +172,7 @@ class RecordingSession final : public Session {
   uint64_t Now() const { return MonotonicNs() - arena_.base_ns(); }
   void RunWritten(const RunView& run, uint64_t block);
   void FindImages();
+  bool MeetsStrangers();
   void LookAround(bool thorough);
   void CheckProcesses();
   void CheckThreads();
@@ -269,7 +270,9 @@ void RecordingSession::FindImages() {
     const ProcessIdentity identity = {slot.pid, slot.pid_namespace, slot.start_ticks};
     if (identity.pid == 0 || identity.pid > INT_MAX) continue;
     slot_of_image_.emplace(image, index);
-    unrecorded_.ImageStarted(image, identity.pid, identity.pid_namespace);
+    // In a chroot without /proc a program cannot tell its namespace: mostly it is ours.
+    const uint64_t pid_namespace = identity.pid_namespace != 0 ? identity.pid_namespace : watch_.own_namespace();
+    unrecorded_.ImageStarted(image, identity.pid, pid_namespace);
     const uint32_t before = watch_.Watch(image, identity);
     const pid_t host_pid = watch_.HostPid(image);
     if (host_pid != 0) io_uring_.Began(image, host_pid, MonotonicNs());
@@ -283,14 +286,25 @@ void RecordingSession::FindImages() {
 }
 
 // Finds what the shims did since: chunks first, then images, so that every chunk that is drained next is one of an
-// image that is known (its slot went live before its first chunk).
+// image that is known (its slot went live before its first chunk). An image is counted before its slot is live: that
+// all that are counted were looked for is not enough.
 void RecordingSession::LookAround(bool thorough) {
   for (int i = 0; i < kMostLooks; ++i) {
     reader_.Look(thorough);
-    if (thorough || arena_.header().next_image.load(std::memory_order_acquire) != seen_images_) FindImages();
+    const bool strangers = MeetsStrangers();
+    if (thorough || strangers || arena_.header().next_image.load(std::memory_order_acquire) != seen_images_) {
+      FindImages();
+    }
     // Finding an image may have looked at chunks, and so found those of a still newer one.
-    if (arena_.header().next_image.load(std::memory_order_acquire) == seen_images_) break;
+    if (!MeetsStrangers() && arena_.header().next_image.load(std::memory_order_acquire) == seen_images_) break;
   }
+}
+
+// Whether a chunk was found of an image that FindImages has not found yet.
+bool RecordingSession::MeetsStrangers() {
+  bool strangers = false;
+  for (const uint32_t image : reader_.TakeNewImages()) strangers |= !slot_of_image_.contains(image);
+  return strangers;
 }
 
 void RecordingSession::CheckProcesses() {
