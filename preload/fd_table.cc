@@ -26,13 +26,36 @@ constexpr size_t kConnectedSize = 1 << 16;
 constinit std::atomic<uint32_t> connected_ms[kConnectedSize];
 constexpr uint32_t kLongLivedMs = 50;
 
-// Payload bytes kept of a descriptor's life, each way. Mapped only for sessions with a limit.
+// Payload bytes kept of a descriptor's life, each way. Mapped only for sessions with a limit, and in blocks, for those
+// numbers that are used: mlockall, limits on address space and core dumps count all that is mapped.
 struct Kept {
   std::atomic<uint64_t> sent;
   std::atomic<uint64_t> received;
 };
-constinit Kept* kept = nullptr;  // [kTableSize]
+constexpr size_t kKeptBlock = 1024;
+constinit std::atomic<Kept*> kept[kTableSize / kKeptBlock];  // [kKeptBlock] each; null: not mapped
 constinit uint64_t limit = UINT64_MAX;
+
+// The counters of a descriptor in the table. Null: there are none, for no number near it needed them yet.
+Kept* KnownKept(int fd) {
+  Kept* const block = kept[static_cast<size_t>(fd) / kKeptBlock].load(std::memory_order_acquire);
+  return block == nullptr ? nullptr : block + static_cast<size_t>(fd) % kKeptBlock;
+}
+
+// The same, mapped if need be. Null: no room for counters; everything is kept then.
+Kept* KeptOf(int fd) {
+  if (Kept* const known = KnownKept(fd)) return known;
+  constexpr long kBytes = kKeptBlock * sizeof(Kept);
+  const long memory =
+      RawSyscall(SYS_mmap, 0, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory < 0 && memory > -4096) return nullptr;
+  Kept* none = nullptr;
+  if (!kept[static_cast<size_t>(fd) / kKeptBlock].compare_exchange_strong(none, reinterpret_cast<Kept*>(memory),
+                                                                          std::memory_order_acq_rel)) {
+    RawSyscall(SYS_munmap, memory, kBytes);  // another thread was faster
+  }
+  return KnownKept(fd);
+}
 
 constinit bool keeps_pipe_data = false;
 constinit bool keeps_file_data = false;
@@ -56,9 +79,10 @@ uint32_t Milliseconds(uint64_t ns) {
 
 void ResetLife(int fd) {
   if (InConnected(fd)) connected_ms[fd].store(0, std::memory_order_relaxed);
-  if (kept != nullptr) {
-    kept[fd].sent.store(0, std::memory_order_relaxed);
-    kept[fd].received.store(0, std::memory_order_relaxed);
+  if (limit == UINT64_MAX) return;
+  if (Kept* const counters = KnownKept(fd)) {
+    counters->sent.store(0, std::memory_order_relaxed);
+    counters->received.store(0, std::memory_order_relaxed);
   }
 }
 
@@ -111,7 +135,8 @@ uint8_t Find(int fd) {
 
 void FoundReceived(int fd) {
   struct stat status;
-  if (RawSyscall(SYS_fstat, fd, RawPointer(&status)) == 0) Made(fd, WriteFound(fd, status));
+  const bool known = RawSyscall(SYS_fstat, fd, RawPointer(&status)) == 0;
+  Made(fd, known ? WriteFound(fd, status) : kInvalid);  // of what cannot be asked about everything is recorded
 }
 
 void Made(int fd, uint8_t entry) {
@@ -181,22 +206,22 @@ void SummarizeBeforeClose(int fd) {
   event.Commit();
 }
 
-size_t KeepSent(int fd, size_t size) { return kept == nullptr || !InTable(fd) ? size : Keep(kept[fd].sent, size); }
+size_t KeepSent(int fd, size_t size) {
+  if (limit == UINT64_MAX || !InTable(fd)) return size;
+  Kept* const counters = KeptOf(fd);
+  return counters == nullptr ? size : Keep(counters->sent, size);
+}
 
 size_t KeepReceived(int fd, size_t size) {
-  return kept == nullptr || !InTable(fd) ? size : Keep(kept[fd].received, size);
+  if (limit == UINT64_MAX || !InTable(fd)) return size;
+  Kept* const counters = KeptOf(fd);
+  return counters == nullptr ? size : Keep(counters->received, size);
 }
 
 void Configure(uint32_t arena_options, uint64_t payload_limit) {
   keeps_pipe_data = (arena_options & abi::kOptionPipeData) != 0;
   keeps_file_data = (arena_options & abi::kOptionFileData) != 0;
-  if (payload_limit == UINT64_MAX) return;
-  // 16 MiB of addresses, of which the pages of descriptors in use become memory.
-  const long memory = RawSyscall(SYS_mmap, 0, kTableSize * sizeof(Kept), PROT_READ | PROT_WRITE,
-                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory < 0 && memory > -4096) return;  // no room for counters: everything is kept
   limit = payload_limit;
-  kept = reinterpret_cast<Kept*>(memory);
 }
 
 bool KeepsFileOrPipeData() { return keeps_pipe_data || keeps_file_data; }
