@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -26,6 +27,7 @@ constexpr uint16_t kOwnMachine = EM_AARCH64;
 constexpr size_t kMaxHeaders = 4096;
 constexpr size_t kMaxNames = 1 << 20;
 constexpr size_t kMaxInterpreter = 4096;
+constexpr size_t kMaxLibraryName = 255;
 
 bool ReadAt(int fd, uint64_t offset, void* out, size_t size) {
   return offset <= INT64_MAX && pread(fd, out, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size);
@@ -68,6 +70,33 @@ bool HasGoSection(int fd, const Elf64_Ehdr& header) {
   return false;
 }
 
+// The name of the first library in the dynamic section; empty when it has none. segments: all of the file's.
+std::string FirstLibrary(int fd, const std::vector<Elf64_Phdr>& segments) {
+  const auto dynamic = std::find_if(segments.begin(), segments.end(),
+                                    [](const Elf64_Phdr& segment) { return segment.p_type == PT_DYNAMIC; });
+  if (dynamic == segments.end()) return "";
+  constexpr uint64_t kNone = UINT64_MAX;
+  uint64_t name = kNone;
+  uint64_t strings = kNone;
+  const uint64_t count = std::min<uint64_t>(dynamic->p_filesz / sizeof(Elf64_Dyn), kMaxHeaders);
+  for (uint64_t i = 0; i < count; ++i) {
+    Elf64_Dyn entry;
+    if (!ReadAt(fd, dynamic->p_offset + i * sizeof entry, &entry, sizeof entry) || entry.d_tag == DT_NULL) break;
+    if (entry.d_tag == DT_NEEDED && name == kNone) name = entry.d_un.d_val;
+    if (entry.d_tag == DT_STRTAB) strings = entry.d_un.d_ptr;
+  }
+  if (name == kNone || strings == kNone) return "";
+  for (const Elf64_Phdr& segment : segments) {
+    if (segment.p_type != PT_LOAD || strings < segment.p_vaddr || strings - segment.p_vaddr >= segment.p_filesz)
+      continue;
+    char library[kMaxLibraryName + 1] = {};
+    const uint64_t at = segment.p_offset + (strings - segment.p_vaddr) + name;
+    if (at > INT64_MAX || pread(fd, library, kMaxLibraryName, static_cast<off_t>(at)) <= 0) return "";
+    return library;
+  }
+  return "";
+}
+
 }  // namespace
 
 ElfFacts ReadElfFacts(int fd) {
@@ -85,14 +114,17 @@ ElfFacts ReadElfFacts(int fd) {
     return facts;
   }
   if (!ReadAt(fd, 0, &header, sizeof header) || header.e_phentsize != sizeof(Elf64_Phdr)) return facts;
+  std::vector<Elf64_Phdr> segments;
   for (size_t i = 0; i < std::min<size_t>(header.e_phnum, kMaxHeaders); ++i) {
     Elf64_Phdr segment;
     if (!ReadAt(fd, header.e_phoff + i * sizeof segment, &segment, sizeof segment)) break;
+    segments.push_back(segment);
     if (segment.p_type != PT_INTERP) continue;
     facts.interpreter.resize(std::min<uint64_t>(segment.p_filesz, kMaxInterpreter));
     if (!ReadAt(fd, segment.p_offset, facts.interpreter.data(), facts.interpreter.size())) facts.interpreter.clear();
     facts.interpreter.resize(std::strlen(facts.interpreter.c_str()));
   }
+  facts.asan = FirstLibrary(fd, segments).starts_with("libasan.so");
   facts.go = HasGoSection(fd, header);
   return facts;
 }

@@ -14,6 +14,7 @@ struct ElfFacts {
   bool same_machine = false;  // class, byte order and processor are those of this program
   std::string machine;        // in words, for one that is not: "32-bit x86", "AArch64"
   std::string interpreter;    // PT_INTERP; empty: statically linked
+  bool asan = false;          // the first library it needs is gcc's libasan
   bool go = false;            // built by the Go toolchain
 };
 

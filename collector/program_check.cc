@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -93,7 +94,9 @@ ProgramCheck CheckElf(const ElfFacts& facts, const std::string& path, const std:
     return Verdict(ProgramVerdict::kBadInterpreter, path,
                    absl::StrCat(shown, " needs the loader ", facts.interpreter, ", which is not there."), "");
   }
-  return Verdict(ProgramVerdict::kRecordable, path, "", "");
+  ProgramCheck check = Verdict(ProgramVerdict::kRecordable, path, "", "");
+  check.asan = facts.asan;
+  return check;
 }
 
 ProgramCheck CheckAt(const std::string& path, const std::string& shown, int depth) {
@@ -166,6 +169,13 @@ size_t Distance(absl::string_view a, absl::string_view b) {
 }
 
 }  // namespace
+
+std::vector<std::string> ProgramCheck::Settings() const {
+  if (!asan) return {};
+  const char* const own = getenv("ASAN_OPTIONS");  // the last of several settings of one option counts
+  const std::string before = own != nullptr && *own != '\0' ? absl::StrCat(own, ":") : "";
+  return {absl::StrCat("ASAN_OPTIONS=", before, "verify_asan_link_order=0")};
+}
 
 int ProgramCheck::start_status() const {
   switch (verdict) {

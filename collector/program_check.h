@@ -33,6 +33,11 @@ struct ProgramCheck {
   std::string message;  // what is in the way and why, one sentence; empty when recordable
   std::string way_out;  // what to do instead; may be empty
 
+  bool asan = false;  // built with gcc's AddressSanitizer, which refuses to start behind a preloaded library
+
+  // What the program's environment needs beside the session's settings, which are given by Session::Environment; of
+  // the form NAME=VALUE, made from our own environment. Empty: nothing.
+  std::vector<std::string> Settings() const;
   bool recordable() const { return verdict == ProgramVerdict::kRecordable || verdict == ProgramVerdict::kUnreadable; }
   // Exit status of `run` when CMD cannot even be started: 126 or 127. 0: it can.
   int start_status() const;

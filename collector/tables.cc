@@ -7,9 +7,9 @@ namespace socktale {
 namespace {
 
 // Rows of proto/stats.def, by DropCause.
-constexpr const char* kDropKinds[] = {"dropped_full", "dropped_nested", "dropped_too_big", "dropped_unattached",
-                                      "dropped_no_slot", "dropped_shared"};
-static_assert(std::size(kDropKinds) == abi::kDropShared + 1);
+constexpr const char* kDropKinds[] = {"dropped_full",    "dropped_nested", "dropped_too_big", "dropped_unattached",
+                                      "dropped_no_slot", "dropped_shared", "dropped_confined"};
+static_assert(std::size(kDropKinds) == abi::kDropConfined + 1);
 
 void AddMissing(const char* kind, uint64_t count, const char* detail, Tables& tables) {
   Missing& missing = *tables.add_missing();

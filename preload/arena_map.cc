@@ -338,7 +338,8 @@ Taken Take(uint32_t size_class, size_t least, const Taker& taker, Chunk& chunk) 
       return Taken::kYes;
     }
     if ((header->options & abi::kOptionDropWhenFull) != 0) return Taken::kNo;
-    if (search.unmappable != Search::kNone) return Taken::kNo;  // no room on our side, which the collector cannot make
+    // No room on our side, which the collector cannot make. (But for one who is confined to what he has mapped.)
+    if (search.unmappable != Search::kNone && !confinement::Active()) return Taken::kNo;
 
     const uint64_t beat = header->heartbeat.load(std::memory_order_relaxed);
     const uint64_t given_up = gave_up_at.load(std::memory_order_relaxed);
@@ -381,6 +382,19 @@ void SealLeftBehind(uint32_t image, uint32_t tid, uint64_t thread_start_ns) {
           chunk->state.compare_exchange_strong(open, abi::kChunkSealed, std::memory_order_release);
         }
       }
+    }
+  }
+}
+
+void MapAhead(uint32_t slot) {
+  constexpr uint32_t kAhead[abi::kSizeClasses] = {2, 2, 6};  // windows: 256 chunks of 4 KiB, 64 of 16, 48 of 64
+  if (Window(0) == nullptr) return;                          // the headers
+  for (uint32_t size_class = 0; size_class < abi::kSizeClasses; ++size_class) {
+    const uint64_t begin = abi::ChunkDataOffset(FirstOfClass(size_class));
+    const uint64_t bytes = uint64_t{abi::kChunkCount[size_class]} * abi::kChunkBytes[size_class];
+    const uint64_t first = uint64_t{slot} % abi::kChunkCount[size_class] * abi::kChunkBytes[size_class];
+    for (uint32_t i = 0; i < kAhead[size_class]; ++i) {
+      Window(static_cast<uint32_t>((begin + (first + i * kWindowBytes) % bytes) / kWindowBytes));
     }
   }
 }

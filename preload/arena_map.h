@@ -79,6 +79,10 @@ abi::ChunkHeader* HeaderOf(uint32_t number);
 // thread with the same number, and is gone. Looks at chunks this process touched.
 void SealLeftBehind(uint32_t image, uint32_t tid, uint64_t thread_start_ns);
 
+// Maps windows of each size class for the time when none can be mapped any more: the chunks that this process's slot is
+// tried first. What cannot be mapped is left.
+void MapAhead(uint32_t slot);
+
 // After fork: the pages that the parent touched are not in this process's page tables.
 void ForgetTouched();
 

@@ -8,6 +8,7 @@
 
 #include "preload/arena_map.h"
 #include "preload/attach.h"
+#include "preload/confining.h"
 #include "preload/poison.h"
 #include "preload/raw_syscall.h"
 
@@ -43,7 +44,7 @@ struct Level {
   uint32_t size_class;
   uint32_t number;  // the open chunk's
   uint32_t ticket;  // raised when a busy section begins, and when one is found abandoned
-  uintptr_t frame;  // stack address of the busy section's writer
+  uintptr_t frame;  // stack address of the busy section's writer; 0: idle, or just becoming busy or idle
   arena::Backlog backlog;
 };
 
@@ -110,11 +111,13 @@ bool BeginThread(uint64_t start_ns) {
   const uint64_t generation = Generation();
   if (!Recording() || generation == 0) return false;
   if (thread.generation == generation) return true;  // attaching wrote events by this thread
+  const uint32_t tid = confinement::ThreadNumber();
+  if (tid == 0) return false;
   // Chunks that stand here belong to the image that forked: they are not ours to seal.
   for (Level& level : thread.level) level = Level{};
   thread.depth = 0;
   thread.start_ns = 0;
-  thread.tid = static_cast<uint32_t>(RawSyscall(SYS_gettid));
+  thread.tid = tid;
   thread.generation = generation;
   return true;
 }
@@ -123,14 +126,40 @@ bool ThreadIsCurrent(uint64_t start_ns) {
   return __builtin_expect(thread.generation == Generation(), 1) || BeginThread(start_ns);
 }
 
+// Keeps the compiler from moving memory accesses across: a signal handler of this thread may look at what we did.
+void SignalFence() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+// True also where it cannot be asked: then no level is taken for abandoned.
 bool OnAlternateStack() {
   stack_t stack;
-  return RawSyscall(SYS_sigaltstack, 0, RawPointer(&stack)) == 0 && (stack.ss_flags & SS_ONSTACK) != 0;
+  return RawSyscall(SYS_sigaltstack, 0, RawPointer(&stack)) != 0 || (stack.ss_flags & SS_ONSTACK) != 0;
 }
 
 // A handler that jumped out of a busy section left its level raised. Such a section's frame lies below ours on the same
 // stack: it cannot be alive.
-bool IsAbandoned(const Level& level, uintptr_t frame) { return level.frame <= frame && !OnAlternateStack(); }
+bool IsAbandoned(const Level& level, uintptr_t frame) {
+  return level.frame != 0 && level.frame <= frame && !OnAlternateStack();
+}
+
+// Makes level `number` of this thread busy, for a writer whose frame is at `frame`. Returns its ticket. A handler may
+// break in anywhere: before the level counts as busy the handler takes it for itself and leaves it idle again; from
+// then on it takes the next, for a level without a frame is not abandoned.
+uint32_t BeginBusy(uint32_t number, uintptr_t frame) {
+  Level& level = thread.level[number];
+  thread.depth = number + 1;
+  SignalFence();
+  const uint32_t ticket = ++level.ticket;
+  level.frame = frame;
+  SignalFence();
+  return ticket;
+}
+
+void EndBusy(uint32_t number) {
+  SignalFence();
+  thread.level[number].frame = 0;
+  SignalFence();
+  thread.depth = number;
+}
 
 // The chunks of abandoned levels are sealed, so that if one lives after all (a handler that switches stacks by hand) it
 // writes where nobody reads.
@@ -139,7 +168,7 @@ void LowerAbandonedLevels(uintptr_t frame) {
     Level& level = thread.level[thread.depth - 1];
     ++level.ticket;
     SealLevel(level);
-    --thread.depth;
+    EndBusy(thread.depth - 1);
   }
 }
 
@@ -187,9 +216,6 @@ arena::Taken OpenChunk(uint32_t number, size_t least, size_t wanted, uint64_t ba
   return taken;
 }
 
-// Keeps the compiler from moving memory accesses across: a signal handler of this thread may look at what we did.
-void SignalFence() { std::atomic_signal_fence(std::memory_order_seq_cst); }
-
 }  // namespace
 
 // ---- EventWriter -----------------------------------------------------------------------------------------------
@@ -207,12 +233,8 @@ EventWriter::EventWriter(const EventHead& head, size_t tail_room) : head_(head) 
     arena::CountDrop(abi::kDropNested, head.moved, current_slot);
     return;
   }
-  Level& level = thread.level[level_];
-  level.frame = frame;
-  ticket_ = ++level.ticket;
-  SignalFence();
-  thread.depth = level_ + 1;
-  SignalFence();
+  const Level& level = thread.level[level_];
+  ticket_ = BeginBusy(level_, frame);
 
   if (__builtin_expect(living_vforks.load(std::memory_order_relaxed) != 0, 0)) vfork_pid_ = VforkChildPid();
   const size_t address_size = head.address.size < kMaxAddress ? head.address.size : kMaxAddress;
@@ -259,9 +281,9 @@ bool EventWriter::Reserve(size_t fixed_room) {
     const arena::Taken taken = OpenChunk(level_, least, fixed_room + left, head_.start_ns);
     if (taken != arena::Taken::kYes) {
       if (taken == arena::Taken::kNo || process_mode.load(std::memory_order_relaxed) == kModeCounting) {
-        Drop(abi::kDropFull);
+        Drop(confinement::Active() ? abi::kDropConfined : abi::kDropFull);
       } else {
-        thread.depth = level_;
+        EndBusy(level_);
       }
       return false;
     }
@@ -333,7 +355,7 @@ void EventWriter::CopyPayload(uint8_t* to, size_t size) {
 // Ends the busy section without an event.
 void EventWriter::Drop(abi::DropCause cause) {
   arena::CountDrop(cause, head_.moved - carried_, current_slot);
-  thread.depth = level_;
+  EndBusy(level_);
 }
 
 // False: nothing was published, because a handler that interrupted us has forked and this is the child, where the event
@@ -354,8 +376,7 @@ void EventWriter::Commit() {
     WriteContinuations();
     if (Generation() != generation_ || thread.level[level_].ticket != ticket_) return;
   }
-  SignalFence();
-  thread.depth = level_;
+  EndBusy(level_);
 }
 
 void EventWriter::WriteContinuations() {
@@ -390,23 +411,22 @@ void EnterCall(uint32_t call, int fd, uint64_t start_ns) {
   Level& level = thread.level[0];
   if (__builtin_expect(level.header == nullptr, 0)) {
     if (level.sequence != 0) return;  // sealed before exec, or no room: the next event takes one
-    level.frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-    ++level.ticket;
-    thread.depth = 1;
-    SignalFence();
-    const arena::Taken taken = OpenChunk(0, 0, 0, start_ns);
-    SignalFence();
-    thread.depth = 0;
-    if (taken != arena::Taken::kYes) return;
+    BeginBusy(0, reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+    OpenChunk(0, 0, 0, start_ns);
+    EndBusy(0);
   }
-  level.header->in_start_ns.store(start_ns, std::memory_order_relaxed);
-  level.header->in_fd.store(fd, std::memory_order_relaxed);
-  level.header->in_call.store(call, std::memory_order_relaxed);
+  // A handler may seal the chunk at any moment, and find no other: one look at the pointer.
+  abi::ChunkHeader* const header = *const_cast<abi::ChunkHeader* volatile*>(&level.header);
+  if (header == nullptr) return;
+  header->in_start_ns.store(start_ns, std::memory_order_relaxed);
+  header->in_fd.store(fd, std::memory_order_relaxed);
+  header->in_call.store(call, std::memory_order_relaxed);
 }
 
 void LeaveCall() {
-  if (thread.depth != 0 || thread.generation != Generation() || thread.level[0].header == nullptr) return;
-  thread.level[0].header->in_call.store(0, std::memory_order_relaxed);
+  if (thread.depth != 0 || thread.generation != Generation()) return;
+  abi::ChunkHeader* const header = *const_cast<abi::ChunkHeader* volatile*>(&thread.level[0].header);
+  if (header != nullptr) header->in_call.store(0, std::memory_order_relaxed);
 }
 
 // ---- Threads and processes -------------------------------------------------------------------------------------

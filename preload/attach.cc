@@ -15,6 +15,7 @@
 
 #include "preload/arena_map.h"
 #include "preload/arena_writer.h"
+#include "preload/confining.h"
 #include "preload/fd_table.h"
 #include "preload/found.h"
 #include "preload/poison.h"
@@ -38,6 +39,9 @@ constinit char shim_preload[PATH_MAX];
 constinit std::atomic<uint64_t> calls_before_attach{0};
 constinit std::atomic<uint32_t> lost_cause{abi::kDropFull};  // why process_mode is kModeCounting
 constinit uint32_t own_pid = 0;
+
+// (What the constructor calls here of libc's is little and plain: a program that has its own, like one built with
+// ThreadSanitizer, may not have it ready so early.)
 
 // ---- The environment -------------------------------------------------------------------------------------------
 
@@ -67,8 +71,9 @@ bool ParseSession(const char* value, Session& session) {
     value += 2;
   }
   if (*value++ != ',') return false;
-  const char* const comma = strchr(value, ',');
-  if (comma == nullptr) return false;
+  const char* comma = value;
+  while (*comma != ',' && *comma != '\0') ++comma;
+  if (*comma == '\0') return false;
   session.socket_name = value;
   session.socket_name_size = static_cast<size_t>(comma - value);
   session.arena_path = comma + 1;
@@ -79,14 +84,16 @@ bool ParseSession(const char* value, Session& session) {
 void KeepShimEntry(const char* list) {
   constexpr char kName[] = "libsocktale.so";
   constexpr size_t kNameSize = sizeof kName - 1;
+  const auto separates = [](char c) { return c == ':' || c == ' '; };
   while (*list != '\0') {
-    const size_t size = strcspn(list, ": ");
+    size_t size = 0;
+    while (list[size] != '\0' && !separates(list[size])) ++size;
     if (size >= kNameSize && size < sizeof shim_preload && memcmp(list + size - kNameSize, kName, kNameSize) == 0) {
       memcpy(shim_preload, list, size);  // ends with the zeros it is made of
       return;
     }
     list += size;
-    list += strspn(list, ": ");
+    while (separates(*list)) ++list;
   }
 }
 
@@ -98,7 +105,8 @@ bool ReadEnvironment(char** envp, Session& session) {
   for (; envp != nullptr && *envp != nullptr; ++envp) {
     const char* const entry = *envp;
     if (strncmp(entry, abi::kAttachVariable, kNameSize) == 0 && entry[kNameSize] == '=') {
-      const size_t size = strnlen(entry, sizeof attach_entry);
+      size_t size = 0;
+      while (size < sizeof attach_entry && entry[size] != '\0') ++size;
       if (size == sizeof attach_entry) return false;
       memcpy(attach_entry, entry, size + 1);
       found = ParseSession(attach_entry + kNameSize + 1, session);
@@ -228,14 +236,14 @@ uint64_t StartTicks() {
   RawSyscall(SYS_close, fd);
   if (size <= 0) return 0;
   const char* const end = text + size;
-  const char* at = static_cast<const char*>(memrchr(text, ')', static_cast<size_t>(size)));  // the name may hold any
-  for (int field_number = 2; at != nullptr && field_number < 22; ++field_number) {
-    at = static_cast<const char*>(memchr(at, ' ', static_cast<size_t>(end - at)));
-    if (at != nullptr) ++at;
+  const char* at = end;
+  while (at > text && at[-1] != ')') --at;  // the last one: the name may hold any
+  for (int field_number = 2; field_number < 22; ++field_number) {
+    while (at < end && *at != ' ') ++at;
+    if (at < end) ++at;
   }
   uint64_t ticks = 0;
-  for (; at != nullptr && at < end && *at >= '0' && *at <= '9'; ++at)
-    ticks = ticks * 10 + static_cast<uint64_t>(*at - '0');
+  for (; at < end && *at >= '0' && *at <= '9'; ++at) ticks = ticks * 10 + static_cast<uint64_t>(*at - '0');
   return ticks;
 }
 
@@ -246,6 +254,7 @@ bool ClaimSlot(uint32_t parent_image, uint32_t& image, uint32_t& slot, uint32_t&
   self.pid = own_pid;
   self.start_ticks = StartTicks();
   self.pid_namespace = Inode("/proc/self/ns/pid");
+  if (self.pid_namespace == 0 && parent_image != 0) self.pid_namespace = arena::slots[CurrentSlot()].pid_namespace;
   image = arena::header->next_image.fetch_add(1, std::memory_order_relaxed) + 1;
   // Slots are claimed lowest first, so those ever used lie below the number of images there were.
   const uint32_t used = image < abi::kMaxProcesses ? image : abi::kMaxProcesses;
@@ -287,13 +296,15 @@ EventHead AttachedHead(uint64_t start_ns) {
   return head;
 }
 
-void WriteForked(uint64_t start_ns, uint32_t parent_image, uint64_t pid_namespace) {
+// parent_pid: as the parent sees itself, for a child that cannot ask.
+void WriteForked(uint64_t start_ns, uint32_t parent_pid, uint32_t parent_image, uint64_t pid_namespace) {
   const EventHead head = AttachedHead(start_ns);
   EventWriter event(head, 5 * wire::kMaxNumberField);
   if (!event.ok()) return;
   event.tail().Uint<field::event::kPid>(own_pid);
   event.tail().Uint<field::event::kReason>(field::ATTACH_REASON_FORK);
-  event.tail().Uint<field::event::kParentPid>(static_cast<uint64_t>(RawSyscall(SYS_getppid)));
+  const long parent = RawSyscall(SYS_getppid);
+  event.tail().Uint<field::event::kParentPid>(parent >= 0 ? static_cast<uint64_t>(parent) : parent_pid);
   event.tail().Uint<field::event::kPidNamespace>(pid_namespace);  // the parent's call has its pid in another one
   event.tail().Uint<field::event::kParentProcess>(parent_image);
   event.Commit();
@@ -335,14 +346,8 @@ void WriteStarted(uint64_t start_ns, uint32_t previous, int argc, char** argv) {
   tail.Uint<field::event::kParentProcess>(previous);
   tail.Uint<field::event::kLimit>(limit.rlim_cur);
   tail.Uint<field::event::kUser>(static_cast<uint64_t>(RawSyscall(SYS_geteuid)));
-  tail.Bytes<field::event::kName>(name, strnlen(name, sizeof name));
+  tail.Bytes<field::event::kName>(name, strlen(name));
   event.Commit();
-}
-
-// Counts what could not be recorded from now on, and records nothing.
-void GoCounting(abi::DropCause cause) {
-  lost_cause.store(cause, std::memory_order_relaxed);
-  process_mode.store(kModeCounting, std::memory_order_relaxed);
 }
 
 void AttachAtStart(const Session& session, uint64_t start_ns, int argc, char** argv) {
@@ -359,8 +364,8 @@ void AttachAtStart(const Session& session, uint64_t start_ns, int argc, char** a
   uint32_t image = 0;
   uint32_t slot = 0;
   uint32_t previous = 0;
-  if (!ClaimSlot(0, image, slot, previous)) return GoCounting(abi::kDropNoSlot);
-  if (!BecomeWriter(image, slot)) return GoCounting(abi::kDropUnattached);
+  if (!ClaimSlot(0, image, slot, previous)) return StopRecording(abi::kDropNoSlot);
+  if (!BecomeWriter(image, slot)) return StopRecording(abi::kDropUnattached);
   const uint64_t missed = calls_before_attach.load(std::memory_order_relaxed);
   if (missed != 0) {
     arena::header->drops[abi::kDropUnattached].fetch_add(missed, std::memory_order_relaxed);
@@ -374,6 +379,7 @@ void AttachAtStart(const Session& session, uint64_t start_ns, int argc, char** a
 // Runs before the constructors of all other libraries (-z initfirst). The environment comes as an argument: environ
 // itself is not set yet.
 __attribute__((constructor)) void Start(int argc, char** argv, char** envp) {
+  ResolveClock();
   const uint64_t start_ns = Now();
   ResolveAllReal();
   Session session;
@@ -386,27 +392,39 @@ __attribute__((constructor)) void Start(int argc, char** argv, char** envp) {
 
 }  // namespace
 
+void StopRecording(uint32_t cause) {
+  lost_cause.store(cause, std::memory_order_relaxed);
+  process_mode.store(kModeCounting, std::memory_order_relaxed);
+}
+
 void AttachAfterFork(uint64_t fork_start_ns) {
   if (!Recording() || !BeginAttachAfterFork()) return;
   const uint32_t parent_image = CurrentImage();
-  own_pid = static_cast<uint32_t>(RawSyscall(SYS_getpid));
+  const uint32_t parent_pid = own_pid;
+  const long pid = RawSyscall(SYS_getpid);
+  own_pid = pid > 0 ? static_cast<uint32_t>(pid) : confinement::ThreadNumber();  // it has but one thread
   living_vforks.store(0, std::memory_order_relaxed);  // other threads' children, which are not here
   if (ForkedAmidWriting()) {
     arena::CoverWithPrivateMemory();
-    GoCounting(abi::kDropUnattached);
+    StopRecording(abi::kDropUnattached);
     GiveUpAttach();
     return;  // programs that this process executes attach again
+  }
+  if (own_pid == 0 || (pid < 0 && own_pid == parent_pid)) {  // as libc knows it, which was not told of this fork
+    StopRecording(abi::kDropConfined);
+    GiveUpAttach();
+    return;
   }
   uint32_t image = 0;
   uint32_t slot = 0;
   uint32_t previous = 0;
   if (!ClaimSlot(parent_image, image, slot, previous)) {
-    GoCounting(abi::kDropNoSlot);
+    StopRecording(abi::kDropNoSlot);
     GiveUpAttach();
     return;
   }
   BecomeWriter(image, slot);
-  WriteForked(fork_start_ns, parent_image, arena::slots[slot].pid_namespace);
+  WriteForked(fork_start_ns, parent_pid, parent_image, arena::slots[slot].pid_namespace);
 }
 
 void CountUnrecorded() {
@@ -414,8 +432,11 @@ void CountUnrecorded() {
     case kModeInert:
       calls_before_attach.fetch_add(1, std::memory_order_relaxed);
       return;
-    case kModeRecording:  // a child of a fork in the midst of attaching
-      arena::CountDrop(ThreadIsShared() ? abi::kDropShared : abi::kDropUnattached, 0, CurrentSlot());
+    case kModeRecording:  // a child of a fork in the midst of attaching, or a thread that cannot ask for its number
+      arena::CountDrop(ThreadIsShared()        ? abi::kDropShared
+                       : confinement::Active() ? abi::kDropConfined
+                                               : abi::kDropUnattached,
+                       0, CurrentSlot());
       return;
     case kModeCounting:
       arena::CountDrop(static_cast<abi::DropCause>(lost_cause.load(std::memory_order_relaxed)), 0, CurrentSlot());
@@ -427,8 +448,8 @@ void CountUnrecorded() {
 
 uint32_t VforkChildPid() {
   if (living_vforks.load(std::memory_order_relaxed) == 0) return 0;
-  const uint32_t pid = static_cast<uint32_t>(RawSyscall(SYS_getpid));
-  return pid != own_pid ? pid : 0;
+  const long pid = RawSyscall(SYS_getpid);
+  return pid > 0 && static_cast<uint32_t>(pid) != own_pid ? static_cast<uint32_t>(pid) : 0;
 }
 
 const char* AttachEntry() { return attach_entry; }

@@ -26,6 +26,9 @@ inline bool Recording() { return process_mode.load(std::memory_order_relaxed) ==
 // A call that would have been recorded went by while process_mode is not kModeRecording.
 void CountUnrecorded();
 
+// Records nothing from now on; calls are counted as drops by `cause` (abi::DropCause).
+void StopRecording(uint32_t cause);
+
 // In the child of fork: claims a process slot, writes CALL_ATTACHED. fork_start_ns: entry time of the fork, so that the
 // child's story begins where its parent's splits. Called by fork's hook in the child; where fork was not seen (inside
 // libc, a raw clone), the first event does it. Harmless when this process did not fork or is attached already.

@@ -5,18 +5,21 @@
 #ifndef SOCKTALE_PRELOAD_RAW_SYSCALL_H_
 #define SOCKTALE_PRELOAD_RAW_SYSCALL_H_
 
+#include <errno.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <time.h>
 #if !defined(__x86_64__)
-#include <errno.h>
 #include <unistd.h>
 #endif
 
+#include "preload/confinement.h"
+
 namespace socktale {
 
-// Returns what the kernel returned: the result, or -errno (-4095 to -1). errno itself stays as it is.
-inline long RawSyscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+// A call that the program asked for. Returns what the kernel returned: the result, or -errno (-4095 to -1). errno
+// itself stays as it is.
+inline long KernelCall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
 #if defined(__x86_64__)
   register long r10 asm("r10") = d;
   register long r8 asm("r8") = e;
@@ -36,12 +39,22 @@ inline long RawSyscall(long number, long a = 0, long b = 0, long c = 0, long d =
 #endif
 }
 
+// A call of the shim's own: likewise, but -EPERM where the program has confined itself to less (confinement.h).
+inline long RawSyscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+  if (__builtin_expect(confinement::Active(), 0) && !confinement::Allows(number)) return -EPERM;
+  return KernelCall(number, a, b, c, d, e, f);
+}
+
 inline long RawPointer(const void* pointer) { return reinterpret_cast<long>(pointer); }
+
+// libc's clock_gettime, once the constructor has found it: a program may have one of its own, of which nothing is known
+// (ThreadSanitizer's is not ready when our constructor runs).
+extern constinit decltype(&::clock_gettime) libc_clock_gettime;
 
 // CLOCK_MONOTONIC in ns, by the vDSO: no system call, no errno.
 inline uint64_t Now() {
   timespec now;
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  (libc_clock_gettime != nullptr ? libc_clock_gettime : &::clock_gettime)(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
 }
 

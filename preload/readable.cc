@@ -8,13 +8,14 @@
 
 #include <errno.h>
 
+#include "preload/confinement.h"
 #include "preload/poison.h"
 #include "preload/raw_syscall.h"
 
 namespace socktale {
 
 constinit __thread ReadablePages thread_pages
-    __attribute__((tls_model("initial-exec"))) = {.pages = {}, .next = 0, .stack_only = true};
+    __attribute__((tls_model("initial-exec"))) = {.pages = {}, .next = 0, .stack_only = true, .trusting = false};
 
 namespace {
 
@@ -33,7 +34,7 @@ bool ReadablePages::Page(uintptr_t address) {
   }
   constexpr long kNoSuchHow = -1;
   const long result = RawSyscall(__NR_rt_sigprocmask, kNoSuchHow, static_cast<long>(page * kPageBytes), 0, 8);
-  if (result == -EFAULT) return false;
+  if (result != -EINVAL && !(trusting && confinement::Active())) return false;
   const uintptr_t frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) / kPageBytes;
   if (!stack_only || page - frame < kStackPages) pages[next++ % kRemembered] = page;
   return true;

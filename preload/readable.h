@@ -25,6 +25,7 @@ struct ReadablePages {
   uintptr_t pages[kRemembered];  // page numbers found readable; 0: none. Page 0 never is.
   uint32_t next;                 // the one to forget next
   bool stack_only;               // remembers pages of the calling thread's stack alone
+  bool trusting;                 // takes memory for readable where the kernel may not be asked (confinement.h)
 
  private:
   bool Page(uintptr_t address);

@@ -4,7 +4,9 @@
 
 #include <dlfcn.h>
 
+#include "preload/confinement.h"
 #include "preload/poison.h"
+#include "preload/raw_syscall.h"
 
 #pragma weak dlvsym  // musl has no versions of symbols
 
@@ -12,6 +14,12 @@ namespace socktale {
 
 constinit RealFunctions real = {};
 constinit OldRealFunctions old_real = {};
+
+constinit decltype(&::clock_gettime) libc_clock_gettime = nullptr;
+
+void ResolveClock() {
+  libc_clock_gettime = reinterpret_cast<decltype(&::clock_gettime)>(::dlsym(RTLD_NEXT, "clock_gettime"));
+}
 
 void ResolveAllReal() {
   // dlsym allocates only to describe a failure: never with the libc that this was built for, which has every row.

@@ -28,6 +28,10 @@ struct OldRealFunctions {
 extern constinit OldRealFunctions old_real;
 inline constexpr char kOldSpawnVersion[] = "GLIBC_2.2.5";  // on x86-64; shim.map and hooks/process.cc name it too
 
+// Finds libc's clock (libc_clock_gettime of raw_syscall.h). Called once, by the constructor, before it asks for the
+// time.
+void ResolveClock();
+
 // Fills every slot. Called once, by the constructor.
 void ResolveAllReal();
 

@@ -2,6 +2,7 @@
 
 #include "preload/socket_facts.h"
 
+#include "preload/confinement.h"
 #include "preload/poison.h"
 #include "preload/raw_syscall.h"
 

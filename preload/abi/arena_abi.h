@@ -44,6 +44,7 @@ enum DropCause : uint32_t {
   kDropUnattached = 3, // the call came before this process could attach
   kDropNoSlot = 4,     // kMaxProcesses images at once
   kDropShared = 5,     // a clone()d child ran on this thread's own memory beside it
+  kDropConfined = 6,   // a seccomp filter of the program's keeps the shim from asking the kernel for what it needs
   kDropCauses = 8,
 };
 

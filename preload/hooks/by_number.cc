@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include "preload/found.h"
+#include "preload/hooks/confine.h"
 #include "preload/hooks/made.h"
 #include "preload/hooks/sharing_child.h"
 #include "preload/poison.h"
@@ -49,7 +50,7 @@ long CallScope::ToKernel(const Arguments& given) const {
     const bool same = (given.narrow >> i & 1) != 0 && static_cast<int>(given.values[i]) == static_cast<int>(words_[i]);
     v[i] = same || given.values[i] == 0 ? words_[i] : given.values[i];
   }
-  const long result = RawSyscall(number_, v[0], v[1], v[2], v[3], v[4], v[5]);
+  const long result = KernelCall(number_, v[0], v[1], v[2], v[3], v[4], v[5]);
   if (result >= 0 || result < -4095) return result;
   errno = static_cast<int>(-result);
   return -1;
@@ -134,7 +135,7 @@ long RecordUnnamed(long number, const Words& w) {
 // A clone that is a fork: the child has its own memory and goes on where its parent is.
 long CloneLikeFork(long number, const Words& w, uint64_t flags) {
   CallScope call(Hook::clone);
-  const long kernel = RawSyscall(number, w.a, w.b, w.c, w.d, w.e, w.f);
+  const long kernel = KernelCall(number, w.a, w.b, w.c, w.d, w.e, w.f);
   if (kernel == 0) {
     if (call.recording()) AttachAfterFork(call.start_ns());
     return 0;
@@ -297,6 +298,12 @@ long Dispatch(long number, const Words& w, uintptr_t frame) {
     BY_NAME(SYS_epoll_wait, epoll_wait, INT(a), POINTER(epoll_event*, b), INT(c), INT(d))
     BY_NAME(SYS_fork, fork)
 #endif
+    // What confines the program.
+    case SYS_prctl:
+      return ::prctl(INT(a), w.b, w.c, w.d, w.e);
+    case SYS_seccomp:
+      return Seccomp(UNSIGNED(a), UNSIGNED(b), POINTER(void*, c));
+
     case SYS_exit_group:
       ::_exit(INT(a));
 #if defined(__x86_64__)

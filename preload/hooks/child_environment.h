@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The environment of a program about to be started: what the traced program gave, with the shim first in LD_PRELOAD and
-// our own variable as it was at attach, whatever the program did to either. Order and all other entries stay; the given
-// array and its strings are never written to.
+// our own variable as it was at attach, whatever the program did to either. For gcc's AddressSanitizer, ASAN_OPTIONS
+// gets verify_asan_link_order=0 at its end. Order and all other entries stay; the given array and its strings are never
+// written to.
 
 #ifndef SOCKTALE_PRELOAD_HOOKS_CHILD_ENVIRONMENT_H_
 #define SOCKTALE_PRELOAD_HOOKS_CHILD_ENVIRONMENT_H_
@@ -38,14 +39,17 @@ class ChildEnvironment {
 
   size_t PreloadValue(char* out) const;
   bool ListsShim() const;
+  size_t AsanValue(char* out) const;
 
   char* const* const envp_;
   const char* const shim_path_;
   const char* const attach_entry_;
   const bool inject_;  // else: take the shim out
+  const bool asan_;    // libasan is to take the shim before it
   size_t entries_ = 0;
   size_t need_ = 0;
   Value preload_ = {nullptr, 0};
+  Value asan_options_ = {nullptr, 0};
   bool has_attach_ = false;
   bool attach_is_ours_ = false;  // the last one, if there are several
   bool shim_is_listed_ = false;

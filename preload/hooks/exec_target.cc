@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "preload/confinement.h"
 #include "preload/poison.h"
 #include "preload/raw_syscall.h"
 
@@ -64,8 +65,55 @@ bool Contains(const char* text, size_t size, const char* word) {
   return false;
 }
 
-// head: the first `size` bytes of an ELF file.
-ExecTarget InspectElf(const File& file, const char* head, size_t size) {
+// The headers of an ELF file, of which the first `size` bytes stand in `head`.
+struct Headers {
+  const File& file;
+  const char* head;
+  size_t size;
+  Elf64_Ehdr elf;
+
+  bool Get(unsigned number, Elf64_Phdr& segment) const {
+    const uint64_t offset = elf.e_phoff + uint64_t{number} * sizeof segment;
+    if (offset + sizeof segment > size) {
+      return file.Read(&segment, sizeof segment, offset) == static_cast<long>(sizeof segment);
+    }
+    memcpy(&segment, head + offset, sizeof segment);
+    return true;
+  }
+};
+
+// Whether the first library that the program needs is gcc's libasan: that is where it has to stand. scratch: room for
+// the dynamic section's beginning, where the libraries are.
+bool NeedsAsan(const Headers& headers, const Elf64_Phdr& dynamic, InspectScratch& scratch) {
+  constexpr uint64_t kNone = ~uint64_t{0};
+  auto* const entries = reinterpret_cast<Elf64_Dyn*>(scratch.candidate);
+  const size_t wanted = dynamic.p_filesz < sizeof scratch.candidate ? dynamic.p_filesz : sizeof scratch.candidate;
+  const long got = headers.file.Read(entries, wanted, dynamic.p_offset);
+  if (got <= 0) return false;
+  uint64_t name = kNone;
+  uint64_t strings = kNone;
+  for (size_t i = 0; i < static_cast<size_t>(got) / sizeof *entries && entries[i].d_tag != DT_NULL; ++i) {
+    if (entries[i].d_tag == DT_NEEDED && name == kNone) name = entries[i].d_un.d_val;
+    if (entries[i].d_tag == DT_STRTAB) strings = entries[i].d_un.d_ptr;
+  }
+  if (name == kNone || strings == kNone) return false;
+  for (unsigned i = 0; i < headers.elf.e_phnum; ++i) {
+    Elf64_Phdr segment;
+    if (!headers.Get(i, segment)) return false;
+    if (segment.p_type != PT_LOAD || strings < segment.p_vaddr || strings - segment.p_vaddr >= segment.p_filesz)
+      continue;
+    constexpr char kAsan[] = "libasan.so";
+    char library[sizeof kAsan - 1];
+    return headers.file.Read(library, sizeof library, segment.p_offset + (strings - segment.p_vaddr) + name) ==
+               static_cast<long>(sizeof library) &&
+           memcmp(library, kAsan, sizeof library) == 0;
+  }
+  return false;
+}
+
+// The file's first `size` bytes stand in scratch.head.
+ExecTarget InspectElf(const File& file, size_t size, InspectScratch& scratch) {
+  const char* const head = scratch.head;
   if (static_cast<unsigned char>(head[EI_CLASS]) != ELFCLASS64 || head[EI_DATA] != ELFDATA2LSB) {
     return ExecTarget::kHostile;
   }
@@ -74,24 +122,26 @@ ExecTarget InspectElf(const File& file, const char* head, size_t size) {
   memcpy(&elf, head, sizeof elf);
   if (elf.e_machine != kMachine) return ExecTarget::kHostile;
   if (elf.e_phentsize != sizeof(Elf64_Phdr)) return ExecTarget::kLoadable;  // ENOEXEC again
+  const Headers headers = {file, head, size, elf};
+  bool has_loader = false;
+  Elf64_Phdr dynamic = {};
   for (unsigned i = 0; i < elf.e_phnum; ++i) {
-    const uint64_t offset = elf.e_phoff + uint64_t{i} * sizeof(Elf64_Phdr);
     Elf64_Phdr segment;
-    if (offset + sizeof segment <= size) {
-      memcpy(&segment, head + offset, sizeof segment);
-    } else if (file.Read(&segment, sizeof segment, offset) != static_cast<long>(sizeof segment)) {
-      return ExecTarget::kLoadable;
-    }
+    if (!headers.Get(i, segment)) return ExecTarget::kLoadable;
+    if (segment.p_type == PT_DYNAMIC) dynamic = segment;
     if (segment.p_type != PT_INTERP) continue;
+    has_loader = true;
     char loader[kLoaderNameBytes];
     const size_t wanted = segment.p_filesz < sizeof loader ? segment.p_filesz : sizeof loader;
     const long length = file.Read(loader, wanted, segment.p_offset);
     if (length <= 0) return ExecTarget::kLoadable;
     const size_t name = strnlen(loader, static_cast<size_t>(length));
     const bool foreign = Contains(loader, name, "ld-musl") || Contains(loader, name, "/linker64");  // musl, bionic
-    return foreign ? ExecTarget::kHostile : ExecTarget::kLoadable;
+    if (foreign) return ExecTarget::kHostile;
   }
-  return ExecTarget::kDeaf;  // no loader: static, or the loader itself run by hand
+  if (!has_loader) return ExecTarget::kDeaf;  // static, or the loader itself run by hand
+  const bool asan = dynamic.p_type == PT_DYNAMIC && NeedsAsan(headers, dynamic, scratch);
+  return asan ? ExecTarget::kLoadableAsan : ExecTarget::kLoadable;
 }
 
 // Cuts the interpreter's path out of a `#!` line of `size` bytes, in place. Null when there is none.
@@ -121,8 +171,8 @@ ExecTarget InspectTarget(int directory, const char* path, InspectScratch& scratc
     if (size < 4) return ExecTarget::kLoadable;
     if (memcmp(head, ELFMAG, SELFMAG) == 0) {
       const ExecTarget target =
-          size > EI_DATA ? InspectElf(file, head, static_cast<size_t>(size)) : ExecTarget::kLoadable;
-      return target == ExecTarget::kLoadable && ChangesUser(status) ? ExecTarget::kDeaf : target;
+          size > EI_DATA ? InspectElf(file, static_cast<size_t>(size), scratch) : ExecTarget::kLoadable;
+      return IsLoadable(target) && ChangesUser(status) ? ExecTarget::kDeaf : target;
     }
     if (head[0] != '#' || head[1] != '!') return ExecTarget::kLoadable;  // execvp gives it to /bin/sh
     path = ScriptInterpreter(head, static_cast<size_t>(size));           // stays in head: the next level opens it first
@@ -163,7 +213,7 @@ ExecTarget InspectTargetOnPath(const char* name, InspectScratch& scratch) {
 }
 
 ExecTarget InReach(ExecTarget target, const char* shim_path) {
-  return target == ExecTarget::kLoadable && !FileIsReadable(shim_path) ? ExecTarget::kHostile : target;
+  return IsLoadable(target) && !FileIsReadable(shim_path) ? ExecTarget::kHostile : target;
 }
 
 bool FileIsReadable(const char* path) {

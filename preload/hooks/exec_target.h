@@ -13,15 +13,21 @@ namespace socktale {
 enum class ExecTarget {
   kLoadable,  // dynamic, this machine and class, glibc's loader: give it the shim. Also what cannot be read or found:
               // then nothing is known against it, and mostly the exec fails
+  kLoadableAsan,  // likewise, and its first library is gcc's libasan, which refuses to start behind another library:
+                  // give it the shim and the option that takes it as it comes
   kDeaf,  // static, or set-user-id for this user: it does not load the shim, and hands the environment on as it got it
   kHostile,  // another class or machine, or another libc's loader: the shim's name must not reach its loader
 };
 
+inline bool IsLoadable(ExecTarget target) {
+  return target == ExecTarget::kLoadable || target == ExecTarget::kLoadableAsan;
+}
+
 // Memory that does not have to be on the caller's stack, which may be a small one. Holds nothing between calls.
 struct InspectScratch {
-  char head[1024];           // of the file: ELF header and program headers of what linkers make; the kernel takes 256
-                             // of a #! line
-  char candidate[PATH_MAX];  // on PATH
+  char head[1024];  // of the file: ELF header and program headers of what linkers make; the kernel takes 256
+                    // of a #! line
+  alignas(8) char candidate[PATH_MAX];  // on PATH; then the program's dynamic section
 };
 
 // The program that execve(path) would start, through up to four levels of `#!`.

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "preload/call_scope.h"
+#include "preload/confinement.h"
 #include "preload/hooks/child_environment.h"
 #include "preload/hooks/exec_target.h"
 #include "preload/poison.h"
@@ -36,6 +37,12 @@ void Unmap(const Mapping& mapping) {
   if (mapping.address != nullptr) RawSyscall(__NR_munmap, RawPointer(mapping.address), static_cast<long>(mapping.size));
 }
 
+// In place of mapped memory for one exec or spawn at a time, where a seccomp filter forbids to map.
+constinit char reserve[32 << 10];
+constinit std::atomic<bool> reserve_taken{false};
+// By a vfork child of this thread: given back once the child is gone.
+constinit __thread bool left_reserve __attribute__((tls_model("initial-exec"))) = false;
+
 // Memory for one exec or spawn: for looking at the program, then for its environment. Mapped, for an alternate signal
 // stack may be as small as 2 KiB. Lives until Release(), or until the exec succeeds.
 class Scratch {
@@ -46,7 +53,7 @@ class Scratch {
     Release();
     const long mapped =
         RawSyscall(__NR_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped < 0 && mapped > -4096) return nullptr;
+    if (mapped < 0 && mapped > -4096) return confinement::Active() ? TakeReserve(size) : nullptr;
     mapping_ = {reinterpret_cast<void*>(mapped), size};
     if (VforkChildPid() != 0) left_by_vfork_child = mapping_;
     return mapping_.address;
@@ -54,12 +61,25 @@ class Scratch {
 
   void Release() {
     if (mapping_.address == nullptr) return;
+    if (mapping_.address == reserve) {
+      mapping_ = {nullptr, 0};
+      left_reserve = false;
+      reserve_taken.store(false, std::memory_order_release);
+      return;
+    }
     Unmap(mapping_);
     if (mapping_.address == left_by_vfork_child.address) left_by_vfork_child = {nullptr, 0};
     mapping_ = {nullptr, 0};
   }
 
  private:
+  void* TakeReserve(size_t size) {
+    if (size > sizeof reserve || reserve_taken.exchange(true, std::memory_order_acquire)) return nullptr;
+    mapping_ = {reserve, sizeof reserve};
+    left_reserve = true;
+    return reserve;
+  }
+
   Mapping mapping_ = {nullptr, 0};
 };
 
@@ -71,7 +91,10 @@ char* const* PrepareEnvironment(char* const* envp, bool usable, Inspect inspect,
   static_assert(sizeof(InspectScratch) <= kUsualBytes);
   void* const memory = usable ? scratch.Get(kUsualBytes) : nullptr;
   if (memory == nullptr) return envp;
-  const ExecTarget target = InReach(inspect(*static_cast<InspectScratch*>(memory)), ShimPreload());
+  // A filter outlives the exec, and the new program's shim would know nothing of it.
+  const ExecTarget target = confinement::Active()
+                                ? ExecTarget::kHostile
+                                : InReach(inspect(*static_cast<InspectScratch*>(memory)), ShimPreload());
   const ChildEnvironment child(envp, ShimPreload(), AttachEntry(), target);
   if (child.need() == 0) return envp;
   void* const room = scratch.Get(child.need());
@@ -88,6 +111,7 @@ constexpr size_t kMaxArgvBytes = 2048;  // their bytes together
 struct Command {
   Command(const char* given_path, char* const* argv) : path(given_path) {
     ReadablePages pages = {};
+    pages.trusting = true;
     const ptrdiff_t length = pages.String(path, PATH_MAX);
     usable = length >= 0 && length < PATH_MAX;
     if (usable) path_size = static_cast<size_t>(length) < kMaxPath ? static_cast<size_t>(length) : kMaxPath;
@@ -272,6 +296,8 @@ void RecordExit(const CallScope& call, int status) {
 
 void VforkChildIsGone() {
   living_vforks.fetch_sub(1, std::memory_order_relaxed);
+  if (left_reserve) reserve_taken.store(false, std::memory_order_release);
+  left_reserve = false;
   Unmap(left_by_vfork_child);
   left_by_vfork_child = {nullptr, 0};
 }

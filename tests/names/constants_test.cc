@@ -89,7 +89,8 @@ TEST(DropCauseNameTest, FollowsTheSharedMemorysNumbers) {
   EXPECT_EQ(DropCauseName(abi::kDropUnattached), "unattached");
   EXPECT_EQ(DropCauseName(abi::kDropNoSlot), "no slot");
   EXPECT_EQ(DropCauseName(abi::kDropShared), "shared");
-  EXPECT_EQ(DropCauseName(abi::kDropShared + 1), "cause 6");
+  EXPECT_EQ(DropCauseName(abi::kDropConfined), "confined");
+  EXPECT_EQ(DropCauseName(abi::kDropConfined + 1), "cause 7");
 }
 
 TEST(SocketNamesTest, NameFamiliesTypesAndProtocols) {

@@ -67,6 +67,20 @@ TEST(ChildEnvironmentTest, IsCompleteWithTheShimAmongOthersAndThisSession) {
   EXPECT_FALSE(IsComplete({"LD_PRELOAD=/opt/lib/libsocktale.so", kAttach}, ExecTarget::kHostile));
 }
 
+TEST(ChildEnvironmentTest, TellsAddressSanitizerThatTheShimComesFirst) {
+  constexpr ExecTarget kAsan = ExecTarget::kLoadableAsan;
+  EXPECT_THAT(Given({}, kAsan),
+              ElementsAre("LD_PRELOAD=/opt/lib/libsocktale.so", kAttach, "ASAN_OPTIONS=verify_asan_link_order=0"));
+  EXPECT_THAT(Given({"ASAN_OPTIONS=verify_asan_link_order=1:exitcode=3", "A=1"}, kAsan),
+              ElementsAre("ASAN_OPTIONS=verify_asan_link_order=1:exitcode=3:verify_asan_link_order=0", "A=1",
+                          "LD_PRELOAD=/opt/lib/libsocktale.so", kAttach));
+  EXPECT_THAT(
+      Given({"ASAN_OPTIONS=verify_asan_link_order=0:exitcode=3"}, kAsan),
+      ElementsAre("ASAN_OPTIONS=verify_asan_link_order=0:exitcode=3", "LD_PRELOAD=/opt/lib/libsocktale.so", kAttach));
+  EXPECT_THAT(Given({"ASAN_OPTIONS=exitcode=3"}),
+              ElementsAre("ASAN_OPTIONS=exitcode=3", "LD_PRELOAD=/opt/lib/libsocktale.so", kAttach));
+}
+
 TEST(ChildEnvironmentTest, KeepsTheOrderAndAllOtherEntries) {
   EXPECT_THAT(
       Given({"A=1", "LD_PRELOAD=/usr/lib/mine.so", "no equals sign", "SOCKTALE_ATTACH=stale", "", "B="}),

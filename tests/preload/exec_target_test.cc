@@ -72,6 +72,52 @@ TEST_F(ExecTargetTest, GivesTheShimToDynamicPrograms) {
   EXPECT_EQ(Inspect(Write("far", Elf(kGlibc, EM_X86_64, ELFCLASS64, 70'000))), ExecTarget::kLoadable);
 }
 
+// A dynamic section behind the loader's name, whose first library is this one; the strings begin at an address.
+std::string ElfThatNeeds(const std::string& library) {
+  constexpr char kLoader[] = "/lib64/ld-linux-x86-64.so.2";
+  constexpr uint64_t kAddress = 0x400000;
+  Elf64_Ehdr header = {};
+  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_machine = EM_X86_64;
+  header.e_phoff = sizeof header;
+  header.e_phentsize = sizeof(Elf64_Phdr);
+  header.e_phnum = 3;
+  const uint64_t loader_at = sizeof header + 3 * sizeof(Elf64_Phdr);
+  const uint64_t dynamic_at = loader_at + sizeof kLoader;
+  const uint64_t strings_at = dynamic_at + 4 * sizeof(Elf64_Dyn);
+  Elf64_Phdr segments[3] = {};
+  segments[0].p_type = PT_LOAD;
+  segments[0].p_vaddr = kAddress;
+  segments[0].p_filesz = strings_at + 2 + library.size();
+  segments[1].p_type = PT_INTERP;
+  segments[1].p_offset = loader_at;
+  segments[1].p_filesz = sizeof kLoader;
+  segments[2].p_type = PT_DYNAMIC;
+  segments[2].p_offset = dynamic_at;
+  segments[2].p_filesz = 4 * sizeof(Elf64_Dyn);
+  Elf64_Dyn dynamic[4] = {};
+  dynamic[0].d_tag = DT_NEEDED;
+  dynamic[0].d_un.d_val = 1;
+  dynamic[1].d_tag = DT_NEEDED;  // the empty name
+  dynamic[2].d_tag = DT_STRTAB;
+  dynamic[2].d_un.d_ptr = kAddress + strings_at;
+  std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
+  bytes.append(reinterpret_cast<const char*>(segments), sizeof segments);
+  bytes.append(kLoader, sizeof kLoader);
+  bytes.append(reinterpret_cast<const char*>(dynamic), sizeof dynamic);
+  return bytes + '\0' + library + '\0';
+}
+
+TEST_F(ExecTargetTest, KnowsAddressSanitizersLibrary) {
+  EXPECT_EQ(Inspect(Write("asan", ElfThatNeeds("libasan.so.8"))), ExecTarget::kLoadableAsan);
+  EXPECT_EQ(Inspect(Write("other", ElfThatNeeds("libasana.so.8"))), ExecTarget::kLoadable);
+  EXPECT_EQ(Inspect(Write("short", ElfThatNeeds("x"))), ExecTarget::kLoadable);
+  const std::string whole = ElfThatNeeds("libasan.so.8");
+  for (size_t size = 0; size < whole.size(); ++size) Inspect(Write("cut", whole.substr(0, size)));
+}
+
 TEST_F(ExecTargetTest, KnowsWhatCannotLoadTheShim) {
   EXPECT_EQ(Inspect(Write("static", Elf(""))), ExecTarget::kDeaf);
   EXPECT_EQ(Inspect(Write("musl", Elf("/lib/ld-musl-x86_64.so.1"))), ExecTarget::kHostile);

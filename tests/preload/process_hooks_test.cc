@@ -138,5 +138,15 @@ TEST(NumberHooksTest, TellDescriptorsThatNoFunctionOfLibcMakes) {
   }
 }
 
+// A filter leaves the workload read, write, close and its end: what is recorded afterwards costs no system call.
+TEST(ConfinedProgramsTest, AreRecordedOn) {
+  const ShimRun run = Traced("confines");
+  EXPECT_EQ(run.drops, 0u);
+  for (const Call call : {CALL_WRITE, CALL_READ}) {
+    const auto whole = Those(run.Of(call), [](const Event& e) { return e.result() == 300; });
+    EXPECT_EQ(whole.size(), 3000u) << Call_Name(call);
+  }
+}
+
 }  // namespace
 }  // namespace socktale

@@ -196,6 +196,7 @@ int RunInto(const RunOptions& options, const ProgramCheck& program) {
   for (std::string& setting : settings) {
     if (own != nullptr && *own != '\0' && setting.starts_with("LD_PRELOAD=")) absl::StrAppend(&setting, ":", own);
   }
+  for (std::string& setting : program.Settings()) settings.push_back(std::move(setting));
   const int error = Execute(program.path, options.command, EnvironmentWith(settings));
   Say(absl::StrCat(options.command[0], ": ", std::strerror(error)));
   return kExitNotExecutable;
@@ -232,8 +233,9 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
     session->OnRun([&live](absl::string_view run) { live->Print(run); });
   }
   const char* own_preload = getenv("LD_PRELOAD");
-  const std::vector<std::string> environment =
-      EnvironmentWith(session->Environment(own_preload != nullptr ? own_preload : ""));
+  std::vector<std::string> settings = session->Environment(own_preload != nullptr ? own_preload : "");
+  for (std::string& setting : program.Settings()) settings.push_back(std::move(setting));
+  const std::vector<std::string> environment = EnvironmentWith(settings);
   const absl::StatusOr<Launched> launched = Launch(program.path, options.command, environment, signals);
   if (!launched.ok() || launched->exec_error != 0) {
     session->Discard();

@@ -42,7 +42,7 @@ std::string SignalName(uint32_t signal) {
 }
 
 std::string DropCauseName(uint32_t cause) {
-  constexpr const char* kNames[] = {"full", "nested", "too big", "unattached", "no slot", "shared"};
+  constexpr const char* kNames[] = {"full", "nested", "too big", "unattached", "no slot", "shared", "confined"};
   return cause < std::size(kNames) ? kNames[cause] : absl::StrCat("cause ", cause);
 }
 
