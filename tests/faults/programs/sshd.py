@@ -22,6 +22,7 @@ KbdInteractiveAuthentication no
 StrictModes no
 UsePAM no
 LogLevel DEBUG2
+SetEnv HOME={dir}
 Subsystem sftp internal-sftp
 '''
 
@@ -33,6 +34,7 @@ def main():
         subprocess.run([program('ssh-keygen'), '-q', '-t', 'ed25519', '-N', '', '-f', stage.path(key)], check=True)
     if root:
         os.makedirs('/run/sshd', 0o755, exist_ok=True)  # the privilege separation directory, made by its service
+    # SetEnv: bash under sshd reads ~/.bashrc, and what a user has there is no part of this.
     server = stage.start([program('sshd'), '-D', '-e', '-f',
                           stage.write('sshd_config', _CONFIG.format(dir=stage.dir, port=port))], 'sshd.log')
     stage.until(lambda: 'Server listening' in stage.read('sshd.log'), 'sshd to start')
