@@ -18,6 +18,7 @@ KbdInteractiveAuthentication no
 StrictModes no
 UsePAM no
 LogLevel VERBOSE
+SetEnv HOME={dir}
 '''
 
 
@@ -29,6 +30,7 @@ class SshGitTest(Scenario):
             self.run_program([program('ssh-keygen'), '-q', '-t', 'ed25519', '-N', '', '-f', self.path(key)])
         if os.geteuid() == 0:
             os.makedirs('/run/sshd', 0o755, exist_ok=True)  # sshd's privilege separation directory, made by its service
+        # SetEnv: bash under sshd reads ~/.bashrc, and what a user has there is no part of this.
         user = pwd.getpwuid(os.geteuid()).pw_name
         letter = os.urandom(150_000)
         self.record({

@@ -70,14 +70,19 @@ class Stage:
         """Notes every process below this one. Returns them: pid → name."""
         now, parents = {}, [os.getpid()]
         while parents:
-            for task in pathlib.Path(f'/proc/{parents.pop()}/task').glob('*/children'):
+            parent = pathlib.Path(f'/proc/{parents.pop()}/task')
+            try:
+                tasks = list(parent.glob('*/children'))
+            except OSError:  # gone meanwhile
+                continue
+            for task in tasks:
                 try:
                     for pid in map(int, task.read_text().split()):
                         name, _, state = pathlib.Path(f'/proc/{pid}/stat').read_text().partition('(')[2].rpartition(')')
                         if state.split()[0] not in 'ZX':
                             now[pid] = name
                         parents.append(pid)
-                except OSError:  # gone meanwhile
+                except OSError:  # this one
                     continue
         for pid, name in now.items():
             # A child that has not executed its program yet bears its parent's name: the last one seen counts.
