@@ -27,7 +27,9 @@ int main(int argc, char** argv) {
   } else if (strcmp(how, "user") == 0) {
     become_nobody();
   } else {
-    CHECK(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID) == 0);
+    const int spaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID;
+    // In a chroot nobody gets a user namespace; root needs none for the others.
+    CHECK(unshare(CLONE_NEWUSER | spaces) == 0 || (errno == EPERM && unshare(spaces) == 0));
   }
   talk("there");
   const pid_t child = fork();
