@@ -159,7 +159,7 @@ long CloneOnOwnStack(long number, const Words& w, uint64_t flags) {
   if ((flags & CLONE_VM) == 0) return Straight(number, w);
   const SharingChild child(flags);
   const long result = Straight(number, w);
-  child.Returned(static_cast<int>(result));
+  if (result != 0) child.Returned(static_cast<int>(result));  // 0: the child itself, where clone3 gave it no stack
   return result;
 }
 
