@@ -256,11 +256,11 @@ bool ClaimSlot(uint32_t parent_image, uint32_t& image, uint32_t& slot, uint32_t&
   self.pid_namespace = Inode("/proc/self/ns/pid");
   if (self.pid_namespace == 0 && parent_image != 0) self.pid_namespace = arena::slots[CurrentSlot()].pid_namespace;
   image = arena::header->next_image.fetch_add(1, std::memory_order_relaxed) + 1;
-  // Slots are claimed lowest first, so those ever used lie below the number of images there were.
-  const uint32_t used = image < abi::kMaxProcesses ? image : abi::kMaxProcesses;
+  // Slots are claimed lowest first, so those of older images lie below our number. A younger one may overtake us, and
+  // take the slot that we are about to: so ours may lie behind that.
   abi::ProcessSlot* mine = nullptr;
   previous = 0;
-  for (uint32_t i = 0; i < used; ++i) {
+  for (uint32_t i = 0; i < abi::kMaxProcesses && (i < image || mine == nullptr); ++i) {
     abi::ProcessSlot& candidate = arena::slots[i];
     uint32_t state = candidate.state.load(std::memory_order_acquire);
     if (state == abi::kSlotLive && parent_image == 0 && candidate.pid == self.pid && self.start_ticks != 0 &&
