@@ -247,6 +247,7 @@ absl::Status Arena::AddSegment() {
   }
   RETURN_IF_ERROR(AllocateRange(fd_.get(), SegmentOffset(segment), abi::kChunkHeadersBytes));
   RETURN_IF_ERROR(MapSegment(segment));
+  madvise(segments_[segment], abi::kChunkHeadersBytes, MADV_POPULATE_WRITE);  // refused before Linux 5.14
   for (uint32_t i = 0; i < abi::kChunksPerSegment; ++i) {
     chunk(segment, i).state.store(abi::kChunkClaimed, std::memory_order_relaxed);
   }
@@ -284,15 +285,10 @@ absl::Status Arena::Grow() {
   return status;
 }
 
-void Arena::Sleep(uint64_t wait_ns) const {
-  std::atomic<uint32_t>& futex = header_->collector_futex;
-  futex.store(abi::kCollectorAsleep);
-  // Who came before that store did not wake us.
-  constexpr uint64_t kWaitedForNs = 50'000;
-  if (header_->waiters.load() != 0) wait_ns = std::min(wait_ns, kWaitedForNs);
-  const timespec timeout = {static_cast<time_t>(wait_ns / kSecondNs), static_cast<long>(wait_ns % kSecondNs)};
-  syscall(SYS_futex, &futex, FUTEX_WAIT, abi::kCollectorAsleep, &timeout, nullptr, 0);
-  futex.store(abi::kCollectorAwake);
+void Arena::Populate(uint32_t segment, uint32_t index) const {
+  const uint32_t bytes = abi::kChunkBytes[abi::ClassOfChunk(index)];
+  // Kernels before 5.14 refuse, and the pages come one by one.
+  madvise(const_cast<char*>(data(segment, index)), bytes, MADV_POPULATE_READ);
 }
 
 void Arena::WakeWriters() const {

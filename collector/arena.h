@@ -79,8 +79,9 @@ class Arena {
   // file system, or the limit is reached.
   absl::Status Grow();
 
-  // Sleeps until a writer wants chunks drained or wait_ns are over.
-  void Sleep(uint64_t wait_ns) const;
+  // Gets the pages of a chunk into our address space at once: one by one, as each is read for the first time, they cost
+  // several times as much.
+  void Populate(uint32_t segment, uint32_t index) const;
 
   // Tells waiting writers that there is room, or news.
   void WakeWriters() const;

@@ -47,11 +47,12 @@ bool TellsOfProcesses(uint64_t call) {
 
 void ArenaReader::Look(bool thorough) {
   const uint32_t taken = arena_.header().chunks_taken.load(std::memory_order_acquire);
-  if (taken == seen_taken_ && !thorough) return;
-  // Writers take the lowest free chunk, so the new ones are found early; a chunk counted but still Claimed is found by
-  // the next thorough look at the latest.
-  uint32_t missing = thorough ? UINT32_MAX : taken - seen_taken_;
+  missing_ += taken - seen_taken_;
   seen_taken_ = taken;
+  if (missing_ == 0 && !thorough) return;
+  // Writers take the lowest free chunk, so the new ones are found early. One that is counted and not open yet is looked
+  // for again the next time; not for ever: its writer may have been killed before it was.
+  uint32_t missing = thorough ? UINT32_MAX : missing_;
   for (uint32_t s = 0; s < arena_.segments(); ++s) {
     for (uint32_t c = 0, first = 0; c < abi::kSizeClasses; first += abi::kChunkCount[c++]) {
       const uint32_t end = first + arena_.UsableInSegment(s, c);
@@ -65,6 +66,7 @@ void ArenaReader::Look(bool thorough) {
       }
     }
   }
+  missing_ = thorough ? 0 : missing;
 }
 
 // Copies and checks the description of a chunk that is seen for the first time.
@@ -83,6 +85,11 @@ void ArenaReader::Discover(uint32_t number) {
   const bool plausible = kept.writer.image != 0 && kept.writer.level < kMaxLevel && kept.sequence != 0 &&
                          slot < abi::kMaxProcesses && arena_.slot(slot).image == kept.writer.image;
   if (!plausible) return MarkBad(kept);
+  if (populated_.size() <= kept.segment) populated_.resize(kept.segment + 1);
+  if (!populated_[kept.segment][kept.index]) {
+    populated_[kept.segment].set(kept.index);
+    arena_.Populate(kept.segment, kept.index);
+  }
   if (images_.insert(kept.writer.image).second) new_images_.push_back(kept.writer.image);
   if (!taken_before_.empty()) {
     const auto before = taken_before_.find({kept.writer, kept.sequence});
@@ -112,8 +119,12 @@ ArenaReader::Available ArenaReader::AvailableOf(const Chunk& chunk) const {
 ArenaReader::Ready ArenaReader::Measure() const {
   Ready ready;
   for (const WriterKey& key : active_) {
-    for (const auto& [sequence, number] : writers_.find(key)->second.chunks) {
+    const Writer& writer = writers_.find(key)->second;
+    uint64_t expected = writer.next_sequence;
+    for (const auto& [sequence, number] : writer.chunks) {
       const Chunk& chunk = *chunks_.find(number)->second;
+      if (sequence != expected && !chunk.ended) break;  // what lies behind a missing chunk cannot be taken yet
+      expected = sequence + 1;
       const Available available = AvailableOf(chunk);
       if (available.end > chunk.taken) ready.bytes += available.end - chunk.taken;
       ready.sealed += available.final;

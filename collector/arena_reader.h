@@ -9,6 +9,7 @@
 #ifndef SOCKTALE_COLLECTOR_ARENA_READER_H_
 #define SOCKTALE_COLLECTOR_ARENA_READER_H_
 
+#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -65,7 +66,8 @@ class ArenaReader {
     uint32_t end = 0;    // bytes from the chunk's start that are taken now
   };
 
-  // Called for each event that tells of processes: ATTACHED, EXECUTING, EXECVE, FORK, VFORK, POSIX_SPAWN.
+  // Called for each event that tells of processes: ATTACHED, EXECUTING, EXECVE, FORK, VFORK, CLONE, FORKPTY,
+  // POSIX_SPAWN.
   using ProcessEvents = std::function<void(uint32_t image, const EventView& event)>;
 
   // arena: outlives the reader.
@@ -81,7 +83,7 @@ class ArenaReader {
   // Images of which the first chunk was found since the last call.
   std::vector<uint32_t> TakeNewImages() { return std::exchange(new_images_, {}); }
 
-  // Bytes that wait to be taken, and how many sealed chunks hold them.
+  // Bytes that can be taken, and how many sealed chunks hold them.
   struct Ready {
     uint64_t bytes = 0;
     uint32_t sealed = 0;
@@ -166,11 +168,13 @@ class ArenaReader {
   TakenBefore taken_before_;
   absl::flat_hash_map<uint32_t, std::unique_ptr<Chunk>> chunks_;  // by number through the arena
   absl::flat_hash_map<WriterKey, Writer> writers_;
-  absl::flat_hash_set<WriterKey> active_;  // writers with chunks that are not done
-  std::vector<WriterKey> pass_;            // writers that the pass has yet to visit
-  absl::flat_hash_set<uint32_t> images_;   // of which a chunk was found, ever
-  std::vector<uint32_t> new_images_;       // since TakeNewImages
-  uint32_t seen_taken_ = 0;                // ArenaHeader::chunks_taken at the last Look
+  absl::flat_hash_set<WriterKey> active_;                       // writers with chunks that are not done
+  std::vector<WriterKey> pass_;                                 // writers that the pass has yet to visit
+  std::vector<std::bitset<abi::kChunksPerSegment>> populated_;  // per segment: chunks seen before
+  absl::flat_hash_set<uint32_t> images_;                        // of which a chunk was found, ever
+  std::vector<uint32_t> new_images_;                            // since TakeNewImages
+  uint32_t seen_taken_ = 0;                                     // ArenaHeader::chunks_taken at the last Look
+  uint32_t missing_ = 0;                                        // chunks counted there that were not found yet
   uint32_t in_use_[abi::kSizeClasses] = {};
   uint64_t freed_ = 0;
   uint64_t malformed_ = 0;

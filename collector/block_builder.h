@@ -14,6 +14,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "collector/arena_reader.h"
+#include "preload/abi/arena_abi.h"
+#include "proto/trace_file_format.h"
 #include "proto/trace_file_writer.h"
 
 namespace socktale {
@@ -25,7 +27,9 @@ class BlockBuilder {
 
   // All outlive the builder.
   BlockBuilder(ArenaReader* reader, TraceFileWriter* writer, Sink sink)
-      : reader_(*reader), writer_(*writer), sink_(std::move(sink)) {}
+      : reader_(*reader), writer_(*writer), sink_(std::move(sink)) {
+    events_.reserve(kMostAtOnce);
+  }
 
   struct Options {
     bool everything = false;  // also what stands behind a missing chunk (at the end)
@@ -42,6 +46,9 @@ class BlockBuilder {
 
  private:
   absl::Status WriteBlock(const RunTotals& totals, bool compress, const std::function<void()>& written);
+
+  // A block is full when it has its size, and a chunk more may have come by then.
+  static constexpr size_t kMostAtOnce = kBlockTargetBytes + abi::kChunkBytes[abi::kSizeClasses - 1] + 1024;
 
   ArenaReader& reader_;
   TraceFileWriter& writer_;

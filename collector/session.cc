@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bitset>
 #include <map>
 #include <utility>
 
@@ -32,6 +33,7 @@
 #include "collector/tables.h"
 #include "collector/tables_pace.h"
 #include "collector/unrecorded.h"
+#include "collector/waker.h"
 #include "proto/trace_file_writer.h"
 
 namespace socktale {
@@ -42,16 +44,19 @@ constexpr uint64_t kTakeBytes = 256 << 10;
 constexpr uint64_t kTakeNs = 100 * kMillisecondNs;
 constexpr uint64_t kTakeLiveNs = 20 * kMillisecondNs;  // with somebody watching
 // With more waiting bytes than this, or for so long after a writer had to wait, blocks go to the file as they are.
-constexpr uint64_t kBehindBytes = 4 << 20;
+constexpr uint64_t kBehindBytes = 512 << 10;
 constexpr uint64_t kBehindNs = 20 * kMillisecondNs;
 
 // Waiting writers are woken for so many chunks at a time while there is more to take: each wake costs them a switch.
 constexpr uint64_t kChunksPerWake = 16;
 
-constexpr uint64_t kShortestSleepNs = 500'000;
-// Up to here writers can wake us; longer sleeps are for what happens outside the arena.
-constexpr uint64_t kMostLightSleepNs = 2 * kShortestSleepNs;
+// Traced programs wake us when there is much to take, so a sleep may be long. (Half a millisecond, as long as data
+// flowed, cost programs with two busy threads on two processors a third of their time: each look took one off.)
 constexpr uint64_t kLongestSleepNs = 10 * kMillisecondNs;
+// Where nothing can wake us.
+constexpr uint64_t kShortestSleepNs = kMillisecondNs / 2;
+// A writer that found no room just before we slept, and woke nobody, waits so long.
+constexpr uint64_t kWaitedForNs = 50'000;
 
 // How often slots and chunks are looked through even if no counter moved, and quiet threads are asked after.
 constexpr uint64_t kThoroughNs = 20 * kMillisecondNs;
@@ -202,6 +207,7 @@ class RecordingSession final : public Session {
   const SessionOptions options_;
   const uint64_t start_ticks_ = OwnStartTicks();  // of the process that began the session
   Arena arena_;
+  Waker waker_{&arena_.header().collector_futex};
   TraceFileWriter writer_;
   ProcessWatch watch_;
   AttachServer attach_;
@@ -213,7 +219,8 @@ class RecordingSession final : public Session {
   Aggregator aggregator_;
   std::function<void(absl::string_view)> on_run_;
 
-  std::map<uint32_t, uint32_t> slot_of_image_;  // images whose slot is not free yet
+  std::map<uint32_t, uint32_t> slot_of_image_;   // images whose slot is not free yet
+  std::bitset<abi::kMaxProcesses> known_slots_;  // theirs
   std::vector<EndedImage> ended_;
   uint32_t seen_images_ = 0;  // ArenaHeader::next_image when the slots were last looked through
   uint64_t next_thorough_ns_ = 0;
@@ -224,7 +231,6 @@ class RecordingSession final : public Session {
   uint64_t tables_event_ = 1;  // next_event when tables were last written
   TablesPace tables_pace_;
   uint64_t next_growth_ns_ = 0;
-  uint64_t sleep_ns_ = kShortestSleepNs;
   uint64_t unreadable_runs_ = 0;
   std::vector<WriterKey> quiet_;  // writers that were quiet, and whose threads were gone, at the last look
   std::string stopped_;
@@ -258,10 +264,11 @@ void RecordingSession::RunWritten(const RunView& run, uint64_t block) {
 void RecordingSession::FindImages() {
   seen_images_ = arena_.header().next_image.load(std::memory_order_acquire);
   std::map<uint32_t, uint32_t> fresh;  // image → slot
-  // Shims claim the lowest free slot: those ever used lie below the number of images there were.
+  // Shims are counted before they claim the lowest free slot: those in use lie below the number of images there were.
   for (uint32_t i = 0; i < std::min(seen_images_, abi::kMaxProcesses); ++i) {
     const abi::ProcessSlot& slot = arena_.slot(i);
-    if (slot.state.load(std::memory_order_acquire) != abi::kSlotLive) continue;
+    // A slot stays its image's until we free it, whatever a program may have written there since.
+    if (slot.state.load(std::memory_order_acquire) != abi::kSlotLive || known_slots_[i]) continue;
     const uint32_t image = slot.image;
     if (image != 0 && !slot_of_image_.contains(image)) fresh.emplace(image, i);
   }
@@ -270,6 +277,7 @@ void RecordingSession::FindImages() {
     const ProcessIdentity identity = {slot.pid, slot.pid_namespace, slot.start_ticks};
     if (identity.pid == 0 || identity.pid > INT_MAX) continue;
     slot_of_image_.emplace(image, index);
+    known_slots_.set(index);
     // In a chroot without /proc a program cannot tell its namespace: mostly it is ours.
     const uint64_t pid_namespace = identity.pid_namespace != 0 ? identity.pid_namespace : watch_.own_namespace();
     unrecorded_.ImageStarted(image, identity.pid, pid_namespace);
@@ -371,6 +379,7 @@ void RecordingSession::SettleEnded() {
     shared.drops.store(0, std::memory_order_relaxed);
     reader_.FreeClaimed(slot->second);
     shared.state.store(abi::kSlotFree, std::memory_order_release);
+    known_slots_.reset(slot->second);
     slot_of_image_.erase(slot);
     return true;
   });
@@ -468,7 +477,6 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
     return absl::OkStatus();
   }
   const ArenaReader::Ready ready = reader_.Measure();
-  sleep_ns_ = ready.bytes > kTakeBytes / 4 ? kShortestSleepNs : std::min(sleep_ns_ * 2, kLongestSleepNs);
   if (Due(ready, now)) {
     const absl::Status drained = Drain(false);
     if (!drained.ok()) {
@@ -506,18 +514,19 @@ absl::Status RecordingSession::WriteTablesIfDue() {
 }
 
 void RecordingSession::Wait(int max_wait_ms, int extra_fd) {
+  uint64_t wait_ns = std::min(kLongestSleepNs, static_cast<uint64_t>(std::max(max_wait_ms, 0)) * kMillisecondNs);
+  if (wait_ns > 0) {
+    if (!waker_.Sleep().ok()) wait_ns = std::min(wait_ns, kShortestSleepNs);
+    if (arena_.header().waiters.load() != 0) wait_ns = std::min(wait_ns, kWaitedForNs);
+  }
   std::vector<pollfd> fds;
   fds.push_back({.fd = watch_.fd(), .events = POLLIN, .revents = 0});
+  fds.push_back({.fd = waker_.fd(), .events = POLLIN, .revents = 0});  // -1 is passed over
   if (extra_fd >= 0) fds.push_back({.fd = extra_fd, .events = POLLIN, .revents = 0});
   attach_.AddPollFds(fds);
-  const uint64_t wait_ns = std::min(sleep_ns_, static_cast<uint64_t>(std::max(max_wait_ms, 0)) * kMillisecondNs);
-  const bool light = wait_ns <= kMostLightSleepNs;
-  const timespec timeout = {.tv_sec = 0, .tv_nsec = light ? 0 : static_cast<long>(std::min(wait_ns, kSecondNs - 1))};
-  std::atomic<uint32_t>& sleep = arena_.header().collector_futex;
-  if (!light) sleep.store(abi::kCollectorDozing, std::memory_order_relaxed);
-  const int ready = ppoll(fds.data(), fds.size(), &timeout, nullptr);  // an interruption is as good as a timeout
-  if (!light) sleep.store(abi::kCollectorAwake, std::memory_order_relaxed);
-  if (light && ready == 0 && wait_ns > 0) arena_.Sleep(wait_ns);
+  const timespec timeout = {.tv_sec = 0, .tv_nsec = static_cast<long>(wait_ns)};
+  ppoll(fds.data(), fds.size(), &timeout, nullptr);  // an interruption is as good as a timeout
+  if (wait_ns > 0) waker_.Awake();
 }
 
 uint64_t RecordingSession::LiveProcesses() {

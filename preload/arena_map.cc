@@ -3,6 +3,7 @@
 #include "preload/arena_map.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -231,10 +232,10 @@ bool FollowCollector() {
 }
 
 void WakeCollector() {
-  if (header->collector_futex.load(std::memory_order_relaxed) != abi::kCollectorAsleep) return;
   uint32_t asleep = abi::kCollectorAsleep;
-  if (header->collector_futex.compare_exchange_strong(asleep, abi::kCollectorAwake)) {
-    RawSyscall(SYS_futex, RawPointer(&header->collector_futex), FUTEX_WAKE, 1);
+  if (header->collector_futex.load() != asleep) return;
+  if (header->collector_futex.compare_exchange_strong(asleep, abi::kCollectorCalled)) {
+    RawSyscall(SYS_futex, RawPointer(&header->collector_futex), FUTEX_WAKE, INT_MAX);
   }
 }
 
@@ -267,13 +268,9 @@ bool TakeBack(const Taker& taker, Chunk& chunk) {
       backlog.DropOldest();  // it is another writer's by now
       continue;
     }
-    if (backlog.count == kBacklogPerWake) WakeCollector();
+    if (backlog.count >= kBacklogPerWake) WakeCollector();
     if (backlog.count < Backlog::kMost || backlog.impatient) return false;
-    // (A collector that dozes does not hear us. What it finds when it wakes up is what memory it costs.)
-    if ((header->options & abi::kOptionDropWhenFull) != 0 ||
-        header->collector_futex.load(std::memory_order_relaxed) == abi::kCollectorDozing) {
-      return false;
-    }
+    if ((header->options & abi::kOptionDropWhenFull) != 0) return false;
     const uint64_t now = Now();
     if (waiting_ns == 0) waiting_ns = now;
     if (now - waiting_ns >= kBacklogWaitNs || FollowCollector()) {
@@ -334,7 +331,7 @@ Taken Take(uint32_t size_class, size_t least, const Taker& taker, Chunk& chunk) 
     Search search = {abi::ClaimedBy(taker.slot)};
     const bool from_backlog = size_class == abi::kSizeClasses - 1 && TakeBack(taker, chunk);
     if (from_backlog || TryTake(size_class, least, taker.slot, search, chunk)) {
-      if (header->chunks_taken.fetch_add(1, std::memory_order_relaxed) % kChunksPerWake == 0) WakeCollector();
+      if ((header->chunks_taken.fetch_add(1, std::memory_order_relaxed) + 1) % kChunksPerWake == 0) WakeCollector();
       return Taken::kYes;
     }
     if ((header->options & abi::kOptionDropWhenFull) != 0) return Taken::kNo;

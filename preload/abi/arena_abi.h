@@ -66,8 +66,9 @@ enum CollectorState : uint32_t {
 // Values of ArenaHeader::collector_futex.
 enum CollectorSleep : uint32_t {
   kCollectorAwake = 0,
-  kCollectorAsleep = 1,  // FUTEX_WAIT, for half a millisecond or so
-  kCollectorDozing = 2,  // waits for other things too, for up to 10 ms; nothing of the shims wakes it
+  kCollectorAsleep = 1,  // for up to 10 ms
+  kCollectorCalled = 2,  // by a shim, out of its sleep
+  kCollectorAway = 3,    // nobody can be called any more
 };
 
 // Page 0. Written by the collector unless a field says otherwise.
@@ -87,7 +88,7 @@ struct ArenaHeader {
   std::atomic<uint32_t> segments;         // segments allocated, 1 to kMaxSegments; release after fallocate
   std::atomic<uint64_t> heartbeat;        // raised at every poll of the collector
   std::atomic<uint32_t> room_futex;       // raised and woken (FUTEX_WAKE, shared) when chunks were given back or a segment added
-  std::atomic<uint32_t> collector_futex;  // CollectorSleep; a shim that changes Asleep to Awake wakes it (FUTEX_WAKE)
+  std::atomic<uint32_t> collector_futex;  // CollectorSleep; a shim that changes Asleep to Called wakes it (FUTEX_WAKE)
 
   alignas(64) std::atomic<uint32_t> next_image;  // shims: fetch_add gives a process image its number, from 1
   std::atomic<uint32_t> chunks_taken;            // shims: fetch_add per chunk taken (the collector's measure of pressure)

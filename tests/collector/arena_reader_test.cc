@@ -97,6 +97,36 @@ TEST_F(ArenaReaderTest, DoesNotTakeAChunkBeforeTheOneThatComesFirst) {
   EXPECT_THAT(Take(true), ElementsAre(2));  // at the end nothing more will come
 }
 
+TEST_F(ArenaReaderTest, MeasuresWhatCanBeTaken) {
+  FakeThread thread(&shim_, 1);
+  thread.Write(NumberedEvent(3, 1));
+  thread.Seal();
+  thread.set_sequence(2);  // its second chunk is not there yet
+  thread.Write(NumberedEvent(3, 3));
+  thread.Seal();
+  reader_.Look(true);
+  const ArenaReader::Ready ready = reader_.Measure();
+  EXPECT_EQ(ready.sealed, 1u);
+  EXPECT_GT(ready.bytes, 0u);
+  EXPECT_THAT(Take(), ElementsAre(1));
+  reader_.Written(taken_);
+  EXPECT_EQ(reader_.Measure().bytes, 0u);  // a collector that took this for work would never sleep
+  EXPECT_EQ(reader_.Measure().sealed, 0u);
+}
+
+TEST_F(ArenaReaderTest, FindsAChunkThatWasCountedBeforeItWasOpen) {
+  FakeThread thread(&shim_, 1);
+  ASSERT_TRUE(thread.TakeChunk(0));
+  thread.Write(NumberedEvent(3, 1));
+  abi::ChunkHeader& chunk = shim_.chunk(thread.chunk_number());
+  chunk.state.store(abi::ClaimedBy(shim_.slot_index()));
+  reader_.Look(false);
+  EXPECT_EQ(reader_.Measure().bytes, 0u);
+  chunk.state.store(abi::kChunkOpen);
+  reader_.Look(false);
+  EXPECT_GT(reader_.Measure().bytes, 0u);
+}
+
 TEST_F(ArenaReaderTest, FreesAChunkOnlyAfterItsBytesWereWritten) {
   FakeThread thread(&shim_, 1);
   thread.Write(NumberedEvent(3, 1));

@@ -266,6 +266,25 @@ TEST(SessionTest, FreesSlotsAndChunksOfProcessesThatEnded) {
   EXPECT_EQ((ReadTrace(home.trace("many")).numbers[{1, 0}].size()), 200u);
 }
 
+TEST(SessionTest, ASlotStaysItsImagesWhateverIsWrittenThere) {
+  TestHome home;
+  const auto session = MustCreate(home.Options("rewritten"));
+  FakeShim shim(ArenaPathOf(*session));
+  shim.Attach();
+  FakeThread thread(&shim, static_cast<uint32_t>(gettid()));
+  for (uint64_t i = 1; i <= 100; ++i) {
+    thread.Write(NumberedEvent(3, i));
+    ASSERT_TRUE(session->Poll(0, -1).ok());
+    // As if this process executed one program after the other: the chunk of the last would be given back each time.
+    shim.slot(shim.slot_index()).image = shim.image() + static_cast<uint32_t>(i);
+    shim.header().next_image.fetch_add(1);
+  }
+  shim.slot(shim.slot_index()).image = shim.image();
+  EXPECT_EQ(shim.chunk(thread.chunk_number()).state.load(), uint32_t{abi::kChunkOpen});
+  ASSERT_TRUE(session->Finish().ok());
+  EXPECT_EQ((ReadTrace(home.trace("rewritten")).numbers[{static_cast<uint32_t>(gettid()), 0}].size()), 100u);
+}
+
 TEST(SessionTest, GivesBackChunksOfThreadsThatEndedInAProcessThatLives) {
   TestHome home;
   const auto session = MustCreate(home.Options("threads"));
