@@ -346,10 +346,22 @@ constexpr uint64_t kFloodMib = 100;
 constexpr uint64_t kFloodBytes = 2 * (kFloodMib << 20);  // sent and received
 constexpr uint64_t kFloodCalls = 2 * kFloodMib * 32;
 
+TEST(SlotsTest, AProcessThatOthersOvertookFindsAFreeSlot) {
+  // They were counted after it, and took the slots that it looks at first.
+  const ShimRun run = RunWorkload({"flood", "0"}, {.taken_slots = 5});
+  EXPECT_EQ(run.drops, 0u);
+  EXPECT_THAT(run.Of(CALL_SOCKETPAIR), testing::SizeIs(1));
+}
+
 TEST(FullArenaTest, WritersWaitForACollectorThatDrainsAndLoseNothing) {
   const ShimRun run = RunWorkload({"flood", std::to_string(kFloodMib)}, {.drain = true});
   EXPECT_EQ(run.drops, 0u);
   EXPECT_EQ(BytesKept(run), kFloodBytes);
+}
+
+TEST(FullArenaTest, AWriterInAHurryWakesTheCollectorAndOneInNoHurryDoesNot) {
+  EXPECT_EQ(RunWorkload({"flood", "4"}, {.asleep = true}).collector_sleep, uint32_t{abi::kCollectorCalled});
+  EXPECT_EQ(RunWorkload({"flood", "0"}, {.asleep = true}).collector_sleep, uint32_t{abi::kCollectorAsleep});
 }
 
 TEST(FullArenaTest, DropsAreCountedWhenAskedToDrop) {

@@ -67,6 +67,9 @@ class Arena {
     arena.segments.store(1);
     arena.heartbeat.store(1);
     arena.collector_state.store(abi::kCollectorRunning);
+    if (setup.asleep) arena.collector_futex.store(abi::kCollectorAsleep);
+    auto* const slots = reinterpret_cast<abi::ProcessSlot*>(base_ + 4096);
+    for (uint32_t i = 0; i < setup.taken_slots; ++i) slots[i].state.store(abi::kSlotLive);
     arena.magic = abi::kArenaMagic;
   }
   ~Arena() {
@@ -206,6 +209,7 @@ ShimRun RunUnderShim(std::vector<std::string> command, std::vector<std::string> 
   for (const auto& drops : arena.header().drops) run.drops += drops.load();
   for (const auto& bytes : arena.header().dropped_bytes) run.dropped_bytes += bytes.load();
   run.collector_state = arena.header().collector_state.load();
+  run.collector_sleep = arena.header().collector_futex.load();
   run.images = arena.header().next_image.load();
   arena.Drain(true);
   arena.ReadEvents(run);

@@ -28,6 +28,7 @@ struct ShimRun {
   uint64_t drops = 0;                 // by the arena's counters
   uint64_t dropped_bytes = 0;         // of their payload
   uint32_t collector_state = 0;       // abi::CollectorState at the end
+  uint32_t collector_sleep = 0;       // abi::CollectorSleep at the end
   uint32_t images = 0;                // process images that attached
   std::string damage;                 // what of the arena could not be read; empty: nothing
   std::vector<RecordedEvent> events;  // thread by thread, each in order
@@ -43,6 +44,8 @@ struct ArenaSetup {
   uint32_t collector_pid = 0;  // 0: this process, which does not drain and whose heart does not beat
   // Drains while the program runs, as the collector does: sealed chunks are read and given back, the heart beats.
   bool drain = false;
+  bool asleep = false;       // the collector says that it sleeps
+  uint32_t taken_slots = 0;  // process slots that others took, whose images are not counted yet or no more
 };
 
 // command: program and arguments; a name without a slash is a workload. environment: entries for the program beside the

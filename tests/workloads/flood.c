@@ -11,7 +11,7 @@ static char bytes[32 << 10];
 int main(int argc, char** argv) {
   const long mib = argc > 1 ? atol(argv[1]) : 4;
   int pair[2];
-  CHECK(mib > 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+  CHECK(mib >= 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
   for (long i = 0; i < mib * 32; ++i) {
     bytes[0] = (char)i;
     CHECK(send(pair[0], bytes, sizeof bytes, 0) == sizeof bytes);
