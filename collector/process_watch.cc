@@ -17,6 +17,7 @@
 #include <fstream>
 #include <memory>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -32,6 +33,8 @@ namespace {
 constexpr uint64_t kLostNs = 2 * kSecondNs;
 // How often processes without a pidfd are asked for.
 constexpr uint64_t kSweepNs = 100 * kMillisecondNs;
+// How many processes of other namespaces are looked for between two sweeps, each as it comes.
+constexpr uint32_t kMostSearches = 16;
 
 // A whole file of /proc, at most 8 KiB of it; empty when it cannot be read.
 std::string ReadProc(const std::string& path) {
@@ -129,15 +132,21 @@ uint32_t ProcessWatch::Watch(uint32_t image, const ProcessIdentity& identity) {
   if (!added && image < entry->second.image) return image;  // late news of a program that this process has left since
   const uint32_t before = std::exchange(entry->second.image, image);
   if (added) {
-    Open(entry->second, identity);
+    // Each search for one of another namespace is a walk through /proc. Many at once are left to the next sweep.
+    if (!IsForeign(identity)) {
+      Open(static_cast<pid_t>(identity.pid), entry->second, identity);
+    } else if (searches_ < kMostSearches) {
+      ++searches_;
+      Open(FindHostPid(identity), entry->second, identity);
+    }
     next_sweep_ns_ = 0;
   }
   return added ? 0 : before;
 }
 
-// Finds the process and takes hold of it. Without a pidfd afterwards, it is gone or has to be asked for.
-void ProcessWatch::Open(Process& process, const ProcessIdentity& identity) {
-  process.host_pid = FindHostPid(identity);
+// Takes hold of the process that has this number here. Without a pidfd afterwards, it is gone or has to be asked for.
+void ProcessWatch::Open(pid_t host_pid, Process& process, const ProcessIdentity& identity) {
+  process.host_pid = host_pid;
   if (process.host_pid == 0) return;
   int fd = PidfdOpen(process.host_pid);
   if (fd < 0 && (errno == EMFILE) && RaiseDescriptorLimit()) fd = PidfdOpen(process.host_pid);
@@ -153,9 +162,12 @@ void ProcessWatch::Open(Process& process, const ProcessIdentity& identity) {
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, pidfd.get(), &event) == 0) process.pidfd = std::move(pidfd);
 }
 
+bool ProcessWatch::IsForeign(const ProcessIdentity& identity) const {
+  return identity.pid_namespace != 0 && own_namespace_ != 0 && identity.pid_namespace != own_namespace_;
+}
+
 pid_t ProcessWatch::FindHostPid(const ProcessIdentity& identity) const {
-  const auto pid = static_cast<pid_t>(identity.pid);
-  if (identity.pid_namespace == 0 || own_namespace_ == 0 || identity.pid_namespace == own_namespace_) return pid;
+  if (!IsForeign(identity)) return static_cast<pid_t>(identity.pid);
   const pid_t found = FindNumber("/proc", [&](pid_t candidate) {
     const std::string directory = absl::StrCat("/proc/", candidate);
     if (Inode(directory + "/ns/pid") != identity.pid_namespace) return false;
@@ -164,6 +176,30 @@ pid_t ProcessWatch::FindHostPid(const ProcessIdentity& identity) const {
     return identity.start_ticks == 0 || (ReadProcessStat(candidate, stat) && stat.start_ticks == identity.start_ticks);
   });
   return std::max(found, 0);
+}
+
+// Looks for all processes that are out of sight, in one walk.
+void ProcessWatch::FindLost() {
+  absl::flat_hash_map<std::pair<uint64_t, uint32_t>, std::vector<std::pair<const ProcessIdentity, Process>*>> lost;
+  for (auto& entry : processes_) {
+    if (entry.second.host_pid == 0) lost[{entry.first.pid_namespace, entry.first.pid}].push_back(&entry);
+  }
+  if (lost.empty()) return;
+  FindNumber("/proc", [&](pid_t candidate) {
+    const std::string directory = absl::StrCat("/proc/", candidate);
+    const uint64_t pid_namespace = Inode(directory + "/ns/pid");
+    if (pid_namespace == 0 || pid_namespace == own_namespace_) return false;
+    const auto found = lost.find({pid_namespace, InnermostPid(ReadProc(directory + "/status"))});
+    if (found == lost.end()) return false;
+    ProcessStat stat;
+    const bool told = ReadProcessStat(candidate, stat);
+    for (auto* const entry : found->second) {
+      const ProcessIdentity& identity = entry->first;
+      if (identity.start_ticks != 0 && !(told && stat.start_ticks == identity.start_ticks)) continue;
+      Open(candidate, entry->second, identity);
+    }
+    return false;
+  });
 }
 
 bool ProcessWatch::Gone(const Process& process, const ProcessIdentity& identity) const {
@@ -189,15 +225,18 @@ std::vector<ProcessWatch::Ended> ProcessWatch::TakeEnded() {
   const uint64_t now = MonotonicNs();
   const bool sweep = now >= next_sweep_ns_;
   if (!woken && !sweep) return ended;
-  if (sweep) next_sweep_ns_ = now + kSweepNs;
+  if (sweep) {
+    next_sweep_ns_ = now + kSweepNs;
+    searches_ = 0;
+    FindLost();
+  }
   for (auto entry = processes_.begin(); entry != processes_.end();) {
     auto& [identity, process] = *entry;
     bool gone = false, certain = true;
     if (process.host_pid == 0) {
       // Of another namespace, and not in sight: dead, or in a place that this /proc does not show.
-      Open(process, identity);
-      if (process.host_pid != 0) {
-        process.lost_ns = 0;
+      if (!sweep) {
+        // not looked for
       } else if (process.lost_ns == 0) {
         process.lost_ns = now;
       } else {
@@ -205,6 +244,7 @@ std::vector<ProcessWatch::Ended> ProcessWatch::TakeEnded() {
         certain = false;
       }
     } else if (process.pidfd.valid() ? woken : sweep) {
+      process.lost_ns = 0;
       gone = Gone(process, identity);
     }
     if (gone) ended.push_back({process.image, certain});
@@ -220,15 +260,19 @@ bool ProcessWatch::ThreadLives(uint32_t image, uint32_t tid) const {
   const auto& [identity, process] = *entry;
   const std::string tasks = absl::StrCat("/proc/", process.host_pid, "/task");
   if (access(tasks.c_str(), R_OK | X_OK) != 0) return true;
-  if (process.host_pid == static_cast<pid_t>(identity.pid))
-    return access(absl::StrCat(tasks, "/", tid).c_str(), F_OK) == 0;
+  if (process.host_pid == static_cast<pid_t>(identity.pid)) {
+    // Not among its threads, but a process of its own that shares its memory (clone with CLONE_VM) writes there, too.
+    return access(absl::StrCat(tasks, "/", tid).c_str(), F_OK) == 0 ||
+           access(absl::StrCat("/proc/", tid).c_str(), F_OK) == 0;
+  }
   bool all_read = true;  // a thread that cannot be looked at may be the one
   const pid_t found = FindNumber(tasks, [&](pid_t task) {
     const uint32_t seen = InnermostPid(ReadProc(absl::StrCat(tasks, "/", task, "/status")));
     all_read &= seen != 0;
     return seen == tid;
   });
-  return found != 0 || !all_read;
+  if (found != 0 || !all_read) return true;
+  return FindHostPid({.pid = tid, .pid_namespace = identity.pid_namespace, .start_ticks = 0}) != 0;
 }
 
 pid_t ProcessWatch::HostPid(uint32_t image) const {

@@ -86,7 +86,9 @@ class ProcessWatch {
     uint64_t lost_ns = 0;  // when it was first out of sight
   };
 
-  void Open(Process& process, const ProcessIdentity& identity);
+  void Open(pid_t host_pid, Process& process, const ProcessIdentity& identity);
+  bool IsForeign(const ProcessIdentity& identity) const;
+  void FindLost();
   pid_t FindHostPid(const ProcessIdentity& identity) const;
   bool Gone(const Process& process, const ProcessIdentity& identity) const;
 
@@ -94,6 +96,7 @@ class ProcessWatch {
   uint64_t own_namespace_ = 0;
   std::map<ProcessIdentity, Process> processes_;
   uint64_t next_sweep_ns_ = 0;
+  uint32_t searches_ = 0;  // since the last sweep
 };
 
 }  // namespace socktale

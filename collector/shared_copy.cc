@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -33,11 +34,12 @@ absl::StatusOr<std::string> ReadWhole(const std::string& path) {
 
 // A directory that all may look into and this user alone may change.
 absl::Status EnsureSharedDirectory(const std::string& path) {
-  if (mkdir(path.c_str(), 0755) == 0) {
-    if (chmod(path.c_str(), 0755) != 0) return ErrnoStatus(path);  // whatever the umask
-  } else if (errno != EEXIST) {
-    return ErrnoStatus(path);
-  }
+  // Right from the start: another collector may look at it at once.
+  const mode_t before = umask(0);
+  const int made = mkdir(path.c_str(), 0755);
+  const int error = errno;
+  umask(before);
+  if (made != 0 && error != EEXIST) return ErrnoStatus(path, error);
   struct stat status;
   if (lstat(path.c_str(), &status) != 0) return ErrnoStatus(path);
   if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 0777) != 0755) {
@@ -80,6 +82,10 @@ absl::StatusOr<std::string> SharedCopy(const std::string& file, const std::strin
   RETURN_IF_ERROR(EnsureSharedDirectory(folder));
   const std::string own = absl::StrCat(folder, "/shim-", absl::Hex(std::hash<std::string>()(file), absl::kZeroPad16));
   RETURN_IF_ERROR(EnsureSharedDirectory(own));
+  struct statvfs system;
+  if (statvfs(own.c_str(), &system) == 0 && (system.f_flag & ST_NOEXEC) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(own, ": nothing can be executed there (mounted noexec)"));
+  }
   std::string copy = absl::StrCat(own, file.substr(file.rfind('/')));
   const absl::StatusOr<std::string> present = ReadWhole(copy);
   if (!present.ok() || *present != bytes || !ReadableByAll(copy)) RETURN_IF_ERROR(Replace(copy, bytes));

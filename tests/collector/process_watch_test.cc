@@ -91,6 +91,15 @@ TEST_F(ProcessWatchTest, SeesWhichThreadsLive) {
   EXPECT_TRUE(watch_.ThreadLives(99, 1)) << "an image that is not known";
 }
 
+TEST_F(ProcessWatchTest, TakesAProcessThatMayShareMemoryForAThread) {
+  watch_.Watch(1, IdentityOf(getpid()));
+  const pid_t child = StartChild();
+  EXPECT_TRUE(watch_.ThreadLives(1, static_cast<uint32_t>(child)));
+  kill(child, SIGKILL);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_FALSE(watch_.ThreadLives(1, static_cast<uint32_t>(child)));
+}
+
 TEST_F(ProcessWatchTest, FindsAProcessOfAnotherPidNamespace) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
@@ -128,7 +137,10 @@ TEST_F(ProcessWatchTest, FindsAProcessOfAnotherPidNamespace) {
   ProcessIdentity identity = IdentityOf(outside);
   identity.pid = 1;
   identity.pid_namespace = inner_namespace.st_ino;
+  // A hundred that are nowhere came before it: each look for one of them alone is a walk through /proc.
+  for (uint32_t i = 0; i < 100; ++i) watch_.Watch(100 + i, {4711 + i, inner_namespace.st_ino + 1 + i, 5});
   watch_.Watch(1, identity);
+  EXPECT_THAT(watch_.TakeEnded(), IsEmpty());
   EXPECT_TRUE(watch_.Watches(outside));
   EXPECT_TRUE(watch_.ThreadLives(1, 1));
   EXPECT_FALSE(watch_.ThreadLives(1, 4711));
