@@ -102,7 +102,7 @@ def _read_trace(run, socktale, trace, env):
     for row in about['missing']:
         run.missing[row['kind']] = run.missing.get(row['kind'], 0) + row['count']
     if not about['sealed']:
-        run.missing['not sealed'] = 1
+        run.trouble = run.trouble or 'the trace is not sealed: its recorder did not end by itself'
 
 
 def _end_what_is_left(recorder_seconds):
@@ -116,9 +116,11 @@ def _end_what_is_left(recorder_seconds):
         if pid:
             continue
         for each in _descendants():
-            with contextlib.suppress(OSError):
+            recorder = False
+            with contextlib.suppress(OSError):  # of a process that may not be looked into
                 recorder = os.readlink(f'/proc/{each}/exe').rpartition('/')[2] == 'socktale'
-                if not recorder or time.monotonic() > patience:
+            if not recorder or time.monotonic() > patience:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(each, signal.SIGKILL)
         time.sleep(0.02)
 

@@ -16,7 +16,7 @@ from scenario import PYTHON, Scenario, program
 # Connects to a UNIX listener that has no room from three threads at the same time, then accepts them: who is who is
 # known to the kernel alone.
 _CROWD = '''
-import socket, sys, threading
+import socket, sys, threading, time
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[1])
 listener.listen(0)
@@ -26,7 +26,9 @@ threads = [threading.Thread(target=client.connect, args=(sys.argv[1],)) for clie
 for thread in threads: thread.start()
 waiting = lambda: sum(open(f'/proc/self/task/{thread.native_id}/syscall').read().startswith(sys.argv[2] + ' ')
                       for thread in threads)
-while waiting() < 2: pass
+patience = time.monotonic() + 60
+while waiting() < 2:
+    if time.monotonic() > patience: sys.exit('two clients never waited at the same time')
 ends = [listener.accept()[0] for _ in clients]
 for thread in threads: thread.join()
 for end in clients + ends: end.close()

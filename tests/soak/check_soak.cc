@@ -158,6 +158,9 @@ absl::Status CheckStream(const StreamKey& key, const Seen& seen, uint64_t done) 
   if (seen.times.size() > done + 2) {
     return Contradiction(where, ": message ", seen.times.size() - 1, " is there, of ", done);
   }
+  if (seen.times.size() > done + 1 && seen.times[done + 1] > 1) {
+    return Contradiction(where, ": message ", done + 1, " is there ", seen.times[done + 1], " times");
+  }
   return absl::OkStatus();
 }
 
@@ -185,6 +188,9 @@ absl::Status CheckKills(const char* trace, const char* rounds_path) {
       }
     }
   }
+  // A storm without them would prove less than it says.
+  if (messages.nested() == 0) return Contradiction("no handler wrote amid the writing of another event");
+  if (messages.continued() == 0) return Contradiction("no event goes on in another");
   printf("%zu kills: %" PRIu64 " events, %" PRIu64 " of them known to be committed, 0 lost, 0 torn; %" PRIu64
          " by handlers amid the writing of another; %" PRIu64 " continue another\n",
          rounds, messages.events(), committed, messages.nested(), messages.continued());
