@@ -10,17 +10,17 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "collector/aggregate/pending.h"
+#include "viewer/cli/call_arguments.h"
 #include "viewer/cli/format.h"
 #include "viewer/names/address.h"
 #include "viewer/names/calls.h"
 #include "viewer/names/files.h"
 #include "viewer/names/options.h"
 #include "viewer/names/printable.h"
+#include "viewer/names/requests.h"
 #include "viewer/names/sockets.h"
 
 namespace socktale {
@@ -28,52 +28,8 @@ namespace {
 
 // Calls that took this long are said to have waited.
 constexpr uint64_t kWaitNs = 1'000'000;
-// Of a list (arguments of a program, descriptors waited for), so many are shown.
-constexpr size_t kListItems = 6;
 
 std::string_view View(absl::string_view text) { return {text.data(), text.size()}; }
-
-// "SOCK_STREAM|SOCK_CLOEXEC" → "STREAM|CLOEXEC": inside an argument list the place says what is meant.
-std::string Short(const std::string& names, const char* prefix) { return absl::StrReplaceAll(names, {{prefix, ""}}); }
-
-std::string Quoted(absl::string_view text, bool unicode) { return QuotePayload(View(text), 120, 0, unicode); }
-
-// Joins what there is; of a long list the beginning.
-std::string List(std::vector<std::string> items, size_t total) {
-  if (items.size() < total) items.push_back(absl::StrCat("+", total - items.size()));
-  return absl::StrJoin(items, ", ");
-}
-
-std::string Arguments(const EventView& event) {
-  std::vector<std::string> words;
-  for (absl::string_view word : event.argv) {
-    if (words.size() == kListItems) break;
-    words.push_back(ShellQuote(View(word).substr(0, 60)));
-  }
-  if (event.argv.size() > words.size()) words.push_back("...");
-  return absl::StrJoin(words, " ");
-}
-
-// asked: what was waited for, else what came. epoll's and poll's bits have the same values where both exist.
-std::string PolledList(const EventView& event, bool asked, bool is_epoll) {
-  std::vector<std::string> items;
-  size_t total = 0;
-  for (absl::string_view bytes : event.polled) {
-    PolledView polled;
-    if (!ParsePolled(bytes, polled).ok()) continue;
-    const uint32_t bits = asked ? polled.events : polled.revents;
-    if (bits == 0) continue;
-    if (++total > kListItems) continue;
-    const std::string names = is_epoll ? Short(EpollEventNames(bits), "EPOLL") : Short(PollEventNames(bits), "POLL");
-    items.push_back(absl::StrCat(polled.fd, " ", names));
-  }
-  return List(items, total);
-}
-
-std::string Timeout(int64_t timeout_ns, bool unicode) {
-  if (timeout_ns < 0) return "for ever";
-  return timeout_ns == 0 ? "0" : FormatDuration(static_cast<uint64_t>(timeout_ns), unicode);
-}
 
 std::string Passed(const EventView& event) {
   if (event.passed.empty()) return "";
@@ -88,13 +44,14 @@ std::string DatagramSizes(const EventView& event) {
     DatagramView datagram;
     if (ParseDatagram(bytes, datagram).ok()) items.push_back(absl::StrCat(datagram.size, " B"));
   }
-  return List(items, event.datagrams.size());
+  return JoinItems(items, event.datagrams.size());
 }
-
 
 // send, recv and their like: descriptor, payload (or the size that was asked for), flags, address.
 void DescribeTransfer(const EventView& event, CallText& text) {
   text.before = absl::StrCat(CallName(event.call), "(", event.fd);
+  const bool at_offset = IsAtOffset(event.call);
+  if (at_offset && event.offset != UINT64_MAX) absl::StrAppend(&text.before, " at ", event.offset);
   if (event.call == CALL_SENDFILE) absl::StrAppend(&text.before, ", ", event.new_fd, " at ", event.offset);
   if (!event.datagrams.empty()) absl::StrAppend(&text.before, ", [", DatagramSizes(event), "]");
   text.before += ", ";
@@ -102,36 +59,34 @@ void DescribeTransfer(const EventView& event, CallText& text) {
   text.has_payload = event.payload_size > 0;
   if (!text.has_payload) absl::StrAppend(&text.before, event.size);
   if (event.error == 0) text.direction = DirectionOf(event.call);
-  if (event.flags != 0) absl::StrAppend(&text.after, ", ", Short(MessageFlagNames(event.flags), "MSG_"));
+  if (event.flags != 0) {
+    absl::StrAppend(
+        &text.after, ", ",
+        at_offset ? Short(ReadWriteFlagNames(event.flags), "RWF_") : Short(MessageFlagNames(event.flags), "MSG_"));
+  }
   if (!event.address.empty()) absl::StrAppend(&text.after, ", ", DescribeAddress(event.address));
   absl::StrAppend(&text.after, Passed(event), ")");
 }
 
-std::string FcntlArguments(const EventView& event) {
-  const std::string command = FcntlCommandName(event.flags);
-  switch (event.flags) {
-    case F_SETFL:
-      // What F_GETFL gave is often handed back, access mode and all.
-      return absl::StrCat(
-          command, ", ",
-          Short((event.option & O_ACCMODE) != 0 ? OpenFlagNames(event.option) : StatusFlagNames(event.option), "O_"));
-    case F_SETFD:
-      return absl::StrCat(command, ", ", DescriptorFlagNames(event.option));
-    case F_DUPFD:
-    case F_DUPFD_CLOEXEC:
-      return absl::StrCat(command, ", ", event.option);
-    default:
-      return command;
+// splice and its like: where from, where to, payload (or the size that was asked for), flags.
+void DescribeCopy(const EventView& event, CallText& text) {
+  text.before = absl::StrCat(CallName(event.call), "(");
+  if (event.call != CALL_VMSPLICE) {
+    absl::StrAppend(&text.before, event.new_fd);
+    const bool of_file = (event.notes & EVENT_NOTE_READ_BACK) != 0;
+    if (of_file) absl::StrAppend(&text.before, " at ", event.offset);
+    text.before += ", ";
   }
+  absl::StrAppend(&text.before, event.fd, ", ");
+  text.payload_size = event.payload_size;
+  text.has_payload = event.payload_size > 0 && (event.notes & EVENT_NOTE_NOT_SEEN) == 0;
+  if (!text.has_payload) absl::StrAppend(&text.before, event.size);
+  if (event.flags != 0) absl::StrAppend(&text.after, ", ", Short(SpliceFlagNames(event.flags), "SPLICE_F_"));
+  text.after += ")";
 }
 
-std::string OptionArguments(const EventView& event, bool set) {
-  std::string text = OptionName(event.level, event.option);
-  // An option without a name says nothing without its level.
-  if (text.find('_') == std::string::npos) text = absl::StrCat(OptionLevelName(event.level), ", ", text);
-  const std::string value = OptionValue(event.level, event.option, event.payload);
-  if (set && !value.empty()) absl::StrAppend(&text, ", ", value);
-  return text;
+bool IsCopyBetweenDescriptors(Call call) {
+  return call == CALL_SPLICE || call == CALL_TEE || call == CALL_COPY_FILE_RANGE || call == CALL_VMSPLICE;
 }
 
 std::string FoundInWords(const EventView& event, bool unicode) {
@@ -153,102 +108,11 @@ std::string AttachedInWords(const EventView& event) {
   const char* how = event.reason == ATTACH_REASON_FORK   ? "forked"
                     : event.reason == ATTACH_REASON_EXEC ? "executes"
                                                          : "starts";
-  const std::string program = event.argv.empty() ? Printable(View(event.path)) : Arguments(event);
+  const std::string program = event.argv.empty() ? Printable(View(event.path)) : ProgramWords(event);
   const std::string parent =
       event.parent_pid != 0 && event.reason == ATTACH_REASON_FORK ? absl::StrCat(" by process ", event.parent_pid) : "";
   return absl::StrCat(how, parent, program.empty() || event.reason == ATTACH_REASON_FORK ? "" : ": ",
                       event.reason == ATTACH_REASON_FORK ? "" : program);
-}
-
-// The arguments between the parentheses, for calls that move no payload.
-std::string ArgumentsOf(const EventView& event, bool unicode) {
-  const std::string fd = absl::StrCat(event.fd);
-  switch (event.call) {
-    case CALL_SOCKET:
-    case CALL_SOCKETPAIR: {
-      const std::string made =
-          absl::StrCat(Short(FamilyName(event.domain), "AF_"), ", ", Short(SocketTypeName(event.type), "SOCK_"));
-      if (event.protocol == 0) return made;
-      return absl::StrCat(made, ", ", Short(ProtocolNumberName(event.domain, event.protocol), "IPPROTO_"));
-    }
-    case CALL_BIND:
-    case CALL_CONNECT:
-    case CALL_GETSOCKNAME:
-    case CALL_GETPEERNAME:
-      return event.address.empty() ? fd : absl::StrCat(fd, ", ", DescribeAddress(event.address));
-    case CALL_LISTEN:
-      return absl::StrCat(fd, ", ", static_cast<int32_t>(event.option));
-    case CALL_ACCEPT:
-    case CALL_ACCEPT4: {
-      const absl::string_view peer = event.address.empty() ? event.peer_address : event.address;
-      std::string text = peer.empty() ? fd : absl::StrCat(fd, ", ", DescribeAddress(peer));
-      if (event.flags != 0) absl::StrAppend(&text, ", ", Short(StatusFlagNames(event.flags), "O_"));
-      return text;
-    }
-    case CALL_SHUTDOWN:
-      return absl::StrCat(fd, ", ", Short(ShutdownName(event.flags), "SHUT_"));
-    case CALL_DUP2:
-      return absl::StrCat(fd, ", ", event.new_fd);
-    case CALL_DUP3:
-      return absl::StrCat(fd, ", ", event.new_fd, ", ", Short(StatusFlagNames(event.flags), "O_"));
-    case CALL_FCNTL:
-      return absl::StrCat(fd, ", ", FcntlArguments(event));
-    case CALL_OPENAT:
-      // The directory matters to a relative path only, and AT_FDCWD is the usual one.
-      if (event.fd >= 0 && !absl::StartsWith(event.path, "/")) {
-        return absl::StrCat(fd, ", ", Quoted(event.path, unicode), ", ", Short(OpenFlagNames(event.flags), "O_"));
-      }
-      [[fallthrough]];
-    case CALL_OPEN:
-      return absl::StrCat(Quoted(event.path, unicode), ", ", Short(OpenFlagNames(event.flags), "O_"));
-    case CALL_CREAT:
-      return Quoted(event.path, unicode);
-    case CALL_PIPE:
-    case CALL_EPOLL_CREATE:
-      return "";
-    case CALL_PIPE2:
-      return Short(StatusFlagNames(event.flags), "O_");
-    case CALL_EPOLL_CREATE1:
-      return Short(EpollFlagNames(event.flags), "EPOLL_");
-    case CALL_EVENTFD:
-      return Short(EventfdFlagNames(event.flags), "EFD_");
-    case CALL_TIMERFD_CREATE:
-      return Short(TimerfdFlagNames(event.flags), "TFD_");
-    case CALL_SIGNALFD:
-      return Short(SignalfdFlagNames(event.flags), "SFD_");
-    case CALL_MEMFD_CREATE:
-      return absl::StrCat(Quoted(event.path, unicode), ", ", Short(MemfdFlagNames(event.flags), "MFD_"));
-    case CALL_SETSOCKOPT:
-    case CALL_GETSOCKOPT:
-      return absl::StrCat(fd, ", ", OptionArguments(event, event.call == CALL_SETSOCKOPT));
-    case CALL_POLL:
-    case CALL_PPOLL:
-    case CALL_SELECT:
-    case CALL_PSELECT:
-      return absl::StrCat("[", PolledList(event, true, false), "], ", Timeout(event.timeout_ns, unicode));
-    case CALL_EPOLL_CTL:
-      return absl::StrCat(fd, ", ", Short(EpollOperationName(event.flags), "EPOLL_CTL_"), ", ",
-                          event.polled.empty() ? absl::StrCat(event.new_fd) : PolledList(event, true, true));
-    case CALL_EPOLL_WAIT:
-    case CALL_EPOLL_PWAIT:
-      return absl::StrCat(fd, ", ", Timeout(event.timeout_ns, unicode));
-    case CALL_FORK:
-    case CALL_VFORK:
-      return "";
-    case CALL_EXECVE:
-    case CALL_POSIX_SPAWN:
-    case CALL_EXECUTING: {
-      const std::string path = Quoted(event.path, unicode);
-      return event.argv.empty() ? path : absl::StrCat(path, ", ", Arguments(event));
-    }
-    case CALL_EXIT:
-      return absl::StrCat(event.result);
-    case CALL_GETADDRINFO:
-      return absl::StrCat(event.host.empty() ? "NULL" : Quoted(event.host, unicode), ", ",
-                          event.service.empty() ? "NULL" : Quoted(event.service, unicode));
-    default:
-      return fd;
-  }
 }
 
 std::string Outcome(const EventView& event) {
@@ -260,6 +124,7 @@ std::string Outcome(const EventView& event) {
     case CALL_SOCKETPAIR:
     case CALL_PIPE:
     case CALL_PIPE2:
+    case CALL_OPENPTY:
       return absl::StrCat(event.fd, ", ", event.new_fd);
     case CALL_GETSOCKOPT:
       return event.payload.empty() ? absl::StrCat(event.result) : OptionValue(event.level, event.option, event.payload);
@@ -274,8 +139,7 @@ std::string Outcome(const EventView& event) {
 
 // What came of a wait: who is ready, or that nobody was.
 std::string Readiness(const EventView& event) {
-  const bool is_epoll = event.call == CALL_EPOLL_WAIT || event.call == CALL_EPOLL_PWAIT;
-  const std::string ready = PolledList(event, false, is_epoll);
+  const std::string ready = PolledList(event, false, IsEpollWait(event.call));
   if (!ready.empty()) return absl::StrCat("ready: ", ready);
   return event.result == 0 && event.error == 0 ? "nothing was ready" : "";
 }
@@ -301,6 +165,14 @@ std::string PendingErrorInWords(const EventView& event) {
   return error == 0 ? "" : ErrorInWords(CALL_CONNECT, static_cast<uint32_t>(error));
 }
 
+// What an address was answered with: "db.internal", service "postgresql".
+std::string NameInWords(const EventView& event, bool unicode) {
+  std::vector<std::string> words;
+  if (!event.host.empty()) words.push_back(Quoted(event.host, unicode));
+  if (!event.service.empty()) words.push_back(absl::StrCat("service ", Quoted(event.service, unicode)));
+  return absl::StrJoin(words, ", ");
+}
+
 std::vector<std::string> Remarks(const EventView& event, bool unicode) {
   std::vector<std::string> remarks;
   const auto add = [&remarks](std::string remark) {
@@ -314,12 +186,13 @@ std::vector<std::string> Remarks(const EventView& event, bool unicode) {
       event.call != CALL_RECVMMSG) {
     add("the end: nothing more will come");
   }
-  if (event.call == CALL_GETADDRINFO && event.result == 0) {
+  if (event.call == CALL_GETNAMEINFO || event.call == CALL_GETHOSTBYADDR) add(NameInWords(event, unicode));
+  if ((event.call == CALL_GETADDRINFO || event.call == CALL_GETHOSTBYNAME) && event.result == 0) {
     std::vector<std::string> answers;
     for (absl::string_view answer : event.answers) {
       if (answers.size() < kListItems) answers.push_back(DescribeAddress(answer));
     }
-    add(List(answers, event.answers.size()));
+    add(JoinItems(answers, event.answers.size()));
   }
   add(NotesInWords(event));
   if (event.duration_ns >= kWaitNs) {
@@ -351,13 +224,18 @@ CallText DescribeCall(const EventView& event, bool unicode) {
   }
   if (DirectionOf(event.call) != Direction::kNone) {
     DescribeTransfer(event, text);
+  } else if (IsCopyBetweenDescriptors(event.call)) {
+    DescribeCopy(event, text);
   } else {
     const std::string name = event.call == CALL_EXECUTING ? "execve" : CallName(event.call);
     text.before = absl::StrCat(name, "(", ArgumentsOf(event, unicode), ")");
   }
-  if (event.call == CALL_GETADDRINFO && event.result != 0) {
+  if ((event.call == CALL_GETADDRINFO || event.call == CALL_GETNAMEINFO) && event.result != 0) {
     text.failed = true;
     text.outcome = gai_strerror(static_cast<int>(event.result));
+  } else if ((event.call == CALL_GETHOSTBYNAME || event.call == CALL_GETHOSTBYADDR) && event.result != 0) {
+    text.failed = true;
+    text.outcome = "no answer";
   } else {
     text.outcome = Outcome(event);
     text.failed = event.error != 0 && !IsNotYet(event.error);
