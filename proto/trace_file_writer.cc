@@ -115,6 +115,10 @@ absl::StatusOr<TraceFileWriter> TraceFileWriter::Create(const std::string& path,
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0) {
     // Sealing renames over `path`, which would replace a device like /dev/null.
+    if (S_ISLNK(status.st_mode)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": is a symbolic link, which a trace would replace; name the file it points to"));
+    }
     if (!S_ISREG(status.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": exists and is no file"));
     if (!overwrite) return absl::AlreadyExistsError(absl::StrCat(path, ": exists"));
   }

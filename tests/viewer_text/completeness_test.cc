@@ -113,5 +113,12 @@ TEST(WhatIsMissingTest, CountsOnlyWhatIsNotSaidYet) {
   EXPECT_THAT(lines[1], EndsWith(absl::StrCat(" (+", rows - 2, " more: socktale info -t hello)")));
 }
 
+TEST(MissingInWordsTest, OneIsOne) {
+  EXPECT_THAT(MissingInWords(Row("one_ended", 2), nullptr), StartsWith("2 connections with only one end recorded"));
+  EXPECT_THAT(MissingInWords(Row("one_ended", 1), nullptr), StartsWith("1 connection with only one end recorded"));
+  EXPECT_THAT(MissingInWords(Row("dropped_full", 1), nullptr), StartsWith("1 event dropped: "));
+  EXPECT_THAT(MissingInWords(Row("left_out", 1), nullptr), StartsWith("1 descriptors, connections or processes more"));
+}
+
 }  // namespace
 }  // namespace socktale

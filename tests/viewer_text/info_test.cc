@@ -137,5 +137,19 @@ TEST(InfoTest, ATraceThatWasCutOffIsNotComplete) {
   EXPECT_THAT(text, HasSubstr("No recording sees"));
 }
 
+TEST(InfoTest, WhatIsSplicedOverASocketHasMoved) {
+  testing::TraceBuilder builder;
+  testing::Image& proxy = builder.Start("proxy", 1);
+  proxy.Socket(5, AF_INET, SOCK_STREAM);
+  proxy.Connect(5, testing::Inet("127.0.0.1", 80));
+  proxy.Send(5, "abc");
+  Event& splice = proxy.Call(CALL_SPLICE, 5, 30, {.notes = EVENT_NOTE_NOT_SEEN});
+  splice.set_new_fd(6);
+  Tale tale;
+  const std::string text = Info(tale.Open(builder, "spliced"));
+  EXPECT_THAT(text, HasSubstr("33 B moved, 3 B kept"));
+  EXPECT_THAT(text, HasSubstr("30 bytes moved inside the kernel"));
+}
+
 }  // namespace
 }  // namespace socktale

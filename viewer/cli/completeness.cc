@@ -45,6 +45,13 @@ bool SpeaksOfProgram(std::string_view kind) {
   return false;
 }
 
+// "connections with …" → "connection with …". A list of nouns stays as it is.
+std::string ForOne(std::string words) {
+  const size_t end = std::min(words.find(' '), words.size());
+  if (end > 0 && words[end - 1] == 's') words.erase(end - 1, 1);
+  return words;
+}
+
 std::string Seconds(uint64_t ns) { return absl::StrFormat("%.1f", static_cast<double>(ns) / 1e9); }
 
 // How many events stood in a damaged range, as far as the blocks around it (and the index) tell.
@@ -91,7 +98,7 @@ std::string MissingInWords(const Missing& row, const Process* process) {
   const std::string words = stat != nullptr ? stat->words : Printable(row.kind());
   const std::string detail = Printable(row.detail());
   if (!SpeaksOfProgram(row.kind())) {
-    std::string text = absl::StrCat(FormatCount(row.count()), " ", words);
+    std::string text = absl::StrCat(FormatCount(row.count()), " ", row.count() == 1 ? ForOne(words) : words);
     if (process != nullptr) text = absl::StrCat(ProcessLabel(*process), ": ", text);
     return detail.empty() ? text : absl::StrCat(text, ": ", detail);
   }
@@ -149,6 +156,12 @@ std::vector<std::string> WhatIsMissing(const NamedTrace& named, std::string_view
 void TellWhatIsMissing(const NamedTrace& named, const CommonOptions& common) {
   const std::string more = absl::StrCat("socktale info", TraceArgument(common));
   for (const std::string& line : WhatIsMissing(named, more)) Remark(common, line);
+}
+
+void TellNewDamage(const Trace& trace, const std::vector<std::string>& known, const CommonOptions& common) {
+  for (const std::string& line : DamageInWords(trace.file())) {
+    if (std::find(known.begin(), known.end(), line) == known.end()) Remark(common, line);
+  }
 }
 
 }  // namespace socktale

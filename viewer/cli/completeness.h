@@ -32,6 +32,9 @@ std::vector<const Missing*> MissingBySeverity(const Trace& trace);
 // (block 7 at byte 4096: …)". Where a cut file ends is not among them.
 std::vector<std::string> DamageInWords(const TraceFileReader& file);
 
+// Says on stderr which parts turned out to be unreadable while events were read. known: DamageInWords of before.
+void TellNewDamage(const Trace& trace, const std::vector<std::string>& known, const CommonOptions& common);
+
 // What became of the file itself: "make-1 was cut off at +31.2 s (recorder killed); 3 connections have no end.",
 // "412 events unreadable at 8.1-8.3 s", "make-1 is being recorded". Empty for a whole file.
 std::vector<std::string> FileInWords(const Trace& trace, std::string_view name, std::string_view path);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -98,6 +99,7 @@ absl::Status WriteTransfers(Trace& trace, const Timeline& timeline, const Follow
                             const CommonOptions& common, Output& output) {
   constexpr uint64_t kPart = 1 << 20;
   uint64_t missing = 0;
+  uint64_t told[2] = {0, 0};  // bytes from the server, from the client
   for (const Step& step : timeline.steps) {
     if (step.kind != StepKind::kTransfer || !Shows(options, common, timeline, step)) continue;
     const Transfer& transfer = timeline.transfers[step.transfer];
@@ -106,6 +108,11 @@ absl::Status WriteTransfers(Trace& trace, const Timeline& timeline, const Follow
       output.WriteBytes(bytes);
     }
     missing += transfer.size - transfer.kept;
+    told[transfer.from_client] += transfer.size;
+  }
+  // Of a stretch of time nobody knows how much moved in it.
+  if (!HasRange(common)) {
+    for (const bool client : {false, true}) missing += MovedUntold(*timeline.connection, client, told[client]);
   }
   if (missing > 0) {
     Remark(common, absl::StrCat("c", timeline.connection->id(), ": ", CountOf(missing, "byte"), " ",
@@ -203,7 +210,7 @@ void AddPhases(Json& object, const Phases& phases) {
 }
 
 absl::Status PrintJson(Trace& trace, const Timeline& timeline, const FollowOptions& options,
-                        const CommonOptions& common, Output& output) {
+                       const CommonOptions& common, Output& output) {
   Json object = ConnectionJson(trace, *timeline.connection);
   AddPhases(object, timeline.phases);
   WriteJson(output, object);
@@ -300,9 +307,11 @@ int RunFollow(const FollowOptions& options, const CommonOptions& common) {
   absl::StatusOr<NamedTrace> trace = OpenNamedTrace(common.trace);
   if (!trace.ok()) return Trouble(trace.status());
   TellWhatIsMissing(*trace, common);
+  const std::vector<std::string> known_damage = DamageInWords(trace->trace.file());
   absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common, options.as != FollowAs::kRaw);
   if (!output.ok()) return Trouble(output.status());
   const absl::Status done = (*output)->Close(PrintFollow(*trace, options, common, **output));
+  TellNewDamage(trace->trace, known_damage, common);
   return done.ok() ? kExitDone : Trouble(done);
 }
 

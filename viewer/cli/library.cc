@@ -153,7 +153,8 @@ absl::StatusOr<std::string> Expand(const std::string& output_template, const std
 
 // When the recording began, from the file's first block; 0 when that cannot be read.
 uint64_t PeekStart(const std::string& path) {
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Without waiting for the other end of a pipe, which has no place to read at and is no trace.
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) return 0;
   std::string bytes(kHeaderPeekBytes, '\0');
   const ssize_t n = pread(fd.get(), bytes.data(), bytes.size(), 0);
@@ -307,6 +308,7 @@ absl::StatusOr<ResolvedTrace> ResolveTrace(const std::string& argument) {
     if (const std::string found = FindFile(argument); !found.empty()) {
       return ResolvedTrace{found, TraceName(found), UniqueFd()};
     }
+    if (IsDirectory(argument)) return absl::InvalidArgumentError(absl::StrCat(argument, ": is a directory"));
     if (absl::StrContains(argument, '/')) return absl::NotFoundError(absl::StrCat(argument, ": no such file"));
   }
   ASSIGN_OR_RETURN(const std::vector<LibraryEntry> entries, ListLibrary());
@@ -339,8 +341,11 @@ absl::StatusOr<NamedTrace> OpenNamedTrace(const std::string& argument) {
   ASSIGN_OR_RETURN(ResolvedTrace resolved, ResolveTrace(argument));
   absl::StatusOr<Trace> trace = Trace::Open(resolved.path);
   if (trace.ok()) return NamedTrace{*std::move(trace), resolved.path, resolved.name, std::move(resolved.keep)};
-  if (absl::StrContains(trace.status().message(), resolved.name)) return trace.status();
-  return absl::Status(trace.status().code(), absl::StrCat(resolved.name, ": ", trace.status().message()));
+  absl::string_view words = trace.status().message();
+  // The file that stands for standard input is of no interest.
+  if (resolved.name != resolved.path) absl::ConsumePrefix(&words, absl::StrCat(resolved.path, ": "));
+  if (absl::StrContains(words, resolved.name)) return absl::Status(trace.status().code(), words);
+  return absl::Status(trace.status().code(), absl::StrCat(resolved.name, ": ", words));
 }
 
 std::string TraceName(const std::string& path) {

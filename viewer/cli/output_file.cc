@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -22,6 +23,38 @@ namespace socktale {
 namespace {
 
 constexpr size_t kPeekBytes = 4096;
+
+// ---- The temporary file, when a signal ends us -------------------------------------------------------------------
+
+constexpr int kEndingSignals[] = {SIGINT, SIGTERM, SIGHUP};
+char removed_on_signal[PATH_MAX];  // a command writes one file; "": none
+static_assert(PATH_MAX == sizeof removed_on_signal);
+
+void RemoveAndEnd(int signal) {
+  unlink(removed_on_signal);
+  raise(signal);  // the handler is gone by now; delivered when it returns
+}
+
+// Sets all ending signals to `handler`, but for those that our caller has us ignore (nohup).
+void OnEndingSignals(void (*handler)(int)) {
+  for (const int signal : kEndingSignals) {
+    struct sigaction action = {};
+    if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;
+    action = {};
+    action.sa_handler = handler;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(signal, &action, nullptr);
+  }
+}
+
+// path: of our temporary file; "": it has gone, or has its name.
+void RemoveOnSignal(const std::string& path) {
+  if (path.size() >= sizeof removed_on_signal) return;
+  OnEndingSignals(SIG_DFL);
+  path.copy(removed_on_signal, path.size());
+  removed_on_signal[path.size()] = '\0';
+  if (!path.empty()) OnEndingSignals(RemoveAndEnd);
+}
 
 absl::Status CannotWrite(const std::string& path, int error) {
   return absl::ErrnoToStatus(error, absl::StrCat("cannot write ", Printable(path)));
@@ -64,7 +97,9 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
       fd_(std::move(other.fd_)) {}
 
 OutputFile::~OutputFile() {
-  if (!temporary_.empty()) unlink(temporary_.c_str());
+  if (temporary_.empty()) return;
+  unlink(temporary_.c_str());
+  RemoveOnSignal("");
 }
 
 absl::StatusOr<OutputFile> OutputFile::Open(const std::string& path, bool growing) {
@@ -100,6 +135,7 @@ absl::StatusOr<int> OutputFile::Descriptor() {
     fd_.reset(mkostemp(name.data(), O_CLOEXEC));
     if (!fd_.valid()) return CannotWrite(path_, errno);
     temporary_ = name;
+    RemoveOnSignal(temporary_);
     if (fchmod(fd_.get(), mode_) != 0) return CannotWrite(path_, errno);
   }
   return fd_.get();
@@ -110,6 +146,7 @@ absl::Status OutputFile::Keep() {
   if (in_place_) return absl::OkStatus();
   if (rename(temporary_.c_str(), path_.c_str()) != 0) return CannotWrite(path_, errno);
   temporary_.clear();
+  RemoveOnSignal("");
   return absl::OkStatus();
 }
 

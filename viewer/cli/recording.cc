@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "base/paths.h"
 #include "base/status_macros.h"
+#include "collector/program_check.h"
 #include "collector/recovery.h"
 #include "collector/shim_path.h"
 #include "viewer/cli/completeness.h"
@@ -63,6 +64,12 @@ std::string LengthInWords(uint64_t ns) {
   return absl::StrFormat(seconds < 10 ? "%.2f s" : "%.0f s", seconds);
 }
 
+// What to ask `doctor` about: the name where the shell would find this very program by it, else the whole path.
+std::string ForDoctor(const std::string& path) {
+  const std::string name = BaseName(path);
+  return CheckProgram(name, SearchPath()).path == path ? name : path;
+}
+
 std::string UnrecordedLine(const SessionSummary& summary) {
   std::map<std::pair<std::string, std::string>, uint64_t> programs;  // (path, kind) → processes
   uint64_t count = 0, unknown_processes = 0;
@@ -85,7 +92,7 @@ std::string UnrecordedLine(const SessionSummary& summary) {
   }
   return absl::StrCat(count, " of ", CountOf(summary.processes + unknown_processes, "process", "processes"),
                       " could not be recorded: ", absl::StrJoin(words, ", "), "     socktale doctor ",
-                      ShellQuote(BaseName(programs.begin()->first.first)));
+                      ShellQuote(ForDoctor(programs.begin()->first.first)));
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ namespace {
 constexpr int kLivePollMs = 100;
 
 // Prints events in the order in which their calls returned, each with its whole payload. They come in the order of
-// their entry, so one can be printed when a later one was entered after it had returned: no more than one event per
+// their entry, so one can be printed when a later one was entered once it had returned: no more than one event per
 // thread waits here.
 class ShowPrinter {
  public:
@@ -48,8 +48,8 @@ class ShowPrinter {
       Continue(thread, event);
       return !done();
     }
+    Complete(thread);
     Print(event.start_ns);
-    split_.erase(thread);
     if (done() || event.start_ns > common_.to_ns) return false;
     if (event.end_ns() < common_.from_ns) return true;
     const Key key{event.end_ns(), traced.number};
@@ -61,7 +61,8 @@ class ShowPrinter {
     }
     waiting.payload = std::string(event.payload.substr(0, payload_bytes_));
     waiting.payload_size = event.payload_size;
-    if ((event.notes & EVENT_NOTE_MORE) != 0) split_[thread] = key;
+    waiting.goes_on = (event.notes & EVENT_NOTE_MORE) != 0;
+    if (waiting.goes_on) split_[thread] = key;
     return true;
   }
 
@@ -80,6 +81,7 @@ class ShowPrinter {
     Json json;
     std::string payload;
     uint64_t payload_size = 0;
+    bool goes_on = false;  // more of its payload may come
   };
 
   void Continue(const Thread& thread, const EventView& event) {
@@ -92,12 +94,23 @@ class ShowPrinter {
     if (payload.size() == event.continuation && payload.size() < payload_bytes_) {
       payload.append(event.payload.data(), std::min(event.payload.size(), payload_bytes_ - payload.size()));
     }
-    if ((event.notes & EVENT_NOTE_MORE) == 0) split_.erase(split);
+    if ((event.notes & EVENT_NOTE_MORE) == 0) Complete(thread);
   }
 
-  // Prints what had returned before `before_ns`.
-  void Print(uint64_t before_ns) {
-    while (!waiting_.empty() && !done() && (before_ns == UINT64_MAX || waiting_.begin()->first.first < before_ns)) {
+  // No more payload comes for the thread's last event.
+  void Complete(const Thread& thread) {
+    const auto split = split_.find(thread);
+    if (split == split_.end()) return;
+    if (const auto waiting = waiting_.find(split->second); waiting != waiting_.end()) waiting->second.goes_on = false;
+    split_.erase(split);
+  }
+
+  // Prints what had returned by `by_ns`; parts of a payload may come at that very moment.
+  void Print(uint64_t by_ns) {
+    const auto may_go = [by_ns](const Key& key, const Waiting& event) {
+      return by_ns == UINT64_MAX || key.first < by_ns || (key.first == by_ns && !event.goes_on);
+    };
+    while (!waiting_.empty() && !done() && may_go(waiting_.begin()->first, waiting_.begin()->second)) {
       Waiting& waiting = waiting_.begin()->second;
       if (common_.json) {
         if (waiting.payload_size > 0) AddPayload(waiting.json, waiting.payload, waiting.payload_size);
@@ -123,7 +136,9 @@ class ShowPrinter {
 
 // Calls that had not returned when the trace ended.
 void PrintCallsInProgress(const Trace& trace, const CommonOptions& common, Output& output) {
-  TimeFormat since(TimeForm::kSinceStart, 0, 4);
+  // No line stands before that a time could be counted from.
+  const TimeForm form = common.time == TimeForm::kDelta ? TimeForm::kSinceStart : common.time;
+  TimeFormat since(form, trace.header().start_wall_ns(), 4);
   for (const socktale::Thread& thread : trace.tables().thread()) {
     if (thread.in_call() == CALL_UNKNOWN) continue;
     const Process* process = trace.process(thread.process());
@@ -191,9 +206,7 @@ int RunShow(const ShowOptions& options, const CommonOptions& common) {
   absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common, true, options.live);
   if (!output.ok()) return Trouble(output.status());
   const absl::Status done = (*output)->Close(Print(opened->trace, opened->path, options, common, **output));
-  for (const std::string& line : DamageInWords(opened->trace.file())) {  // met while reading
-    if (std::find(known_damage.begin(), known_damage.end(), line) == known_damage.end()) Remark(common, line);
-  }
+  TellNewDamage(opened->trace, known_damage, common);
   return done.ok() ? kExitDone : Trouble(done);
 }
 

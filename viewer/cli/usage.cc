@@ -28,6 +28,10 @@ std::string UsageInWords(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
     for (const std::string& extra : app.remaining()) {
       if (!absl::StartsWith(extra, "-") || extra == "-") continue;
+      if (absl::StartsWith(extra, "-=")) {
+        return absl::StrCat("'", Printable(extra.substr(1)),
+                            "' behind a short option: the long one takes it, as --live=FILE");
+      }
       const std::string option = extra.substr(0, extra.find('='));
       std::vector<std::string> names;
       for (const CLI::Option* known : app.get_options()) {

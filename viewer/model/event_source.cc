@@ -20,6 +20,10 @@ namespace {
 constexpr size_t kKeptBytes = 64 << 20;
 constexpr size_t kKeptBlocks = 64;
 
+// Events that wait for their turn, about 40 MB of keys. Honest files come near it only where one call lasted while
+// millions of others came and went; a few hundred bytes of a hostile one can hold more, all at the same moment.
+constexpr size_t kMostWaiting = 1 << 20;
+
 using ThreadKey = std::tuple<uint32_t, uint32_t, uint32_t, uint64_t>;
 ThreadKey KeyOf(const RunView& run) { return {run.image, run.tid, run.level, run.thread_start_ns}; }
 
@@ -42,7 +46,7 @@ absl::StatusOr<std::shared_ptr<const EventSource::Block>> EventSource::Load(Trac
     RunView run;
     bool found = false;
     if (!NextRun(rest, run, found).ok() || !found) break;  // what came before damage is kept
-    block->runs.push_back(run);
+    if (!run.events.empty()) block->runs.push_back(run);
   }
   recent_bytes_ += block->bytes.size();
   recent_.push_front(block);
@@ -78,6 +82,20 @@ absl::Status EventSource::Visit(TraceFileReader& file, const std::vector<size_t>
   };
   std::priority_queue<EventKey, std::vector<EventKey>, decltype(later)> waiting(later);
   EventView event;
+  // Visits the earliest: those before until_ns, and of others what `most` has no room for. Returns false to stop.
+  const auto give_out = [&](uint64_t until_ns, size_t most) -> absl::StatusOr<bool> {
+    while (!waiting.empty() && (waiting.top().time_ns < until_ns || until_ns == UINT64_MAX || waiting.size() > most)) {
+      const EventKey key = waiting.top();
+      waiting.pop();
+      RunView run;
+      RETURN_IF_ERROR(Read(file, key, run, event));
+      if (!visit(key, run, event)) {
+        if (stopped != nullptr) *stopped = true;
+        return false;
+      }
+    }
+    return true;
+  };
   for (size_t i = 0; i < positions.size(); ++i) {
     const BlockEntry& entry = file.blocks()[positions[i]];
     if (entry.kind() != BLOCK_KIND_EVENTS) continue;
@@ -95,23 +113,18 @@ absl::Status EventSource::Visit(TraceFileReader& file, const std::vector<size_t>
           const uint64_t mine = number++;
           if (!ParseEvent(bytes, run.base_ns, event).ok()) continue;
           last = event.continuation != 0 ? last : std::max(last, event.start_ns);
+          if (waiting.size() >= kMostWaiting) {
+            ASSIGN_OR_RETURN(const bool goes_on, give_out(0, kMostWaiting / 2));
+            if (!goes_on) return absl::OkStatus();
+          }
           waiting.push({last, mine, static_cast<uint32_t>(positions[i]), r,
                         static_cast<uint32_t>(bytes.data() - block->bytes.data()),
                         static_cast<uint32_t>(bytes.size())});
         }
       }
     }
-    const uint64_t until_ns = horizon[i + 1];
-    while (!waiting.empty() && (waiting.top().time_ns < until_ns || until_ns == UINT64_MAX)) {
-      const EventKey key = waiting.top();
-      waiting.pop();
-      RunView run;
-      RETURN_IF_ERROR(Read(file, key, run, event));
-      if (!visit(key, run, event)) {
-        if (stopped != nullptr) *stopped = true;
-        return absl::OkStatus();
-      }
-    }
+    ASSIGN_OR_RETURN(const bool goes_on, give_out(horizon[i + 1], SIZE_MAX));
+    if (!goes_on) return absl::OkStatus();
   }
   return absl::OkStatus();
 }

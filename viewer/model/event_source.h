@@ -43,7 +43,8 @@ class EventSource {
   using Visitor = std::function<bool(const EventKey& key, const RunView& run, const EventView& event)>;
 
   // Visits the events of some blocks in order of key. positions: in blocks(), rising; blocks that hold no events are
-  // passed over, damaged ones as well. visit returns false to stop. stopped: set to whether it did; may be null.
+  // passed over, damaged ones as well. visit returns false to stop. stopped: set to whether it did; may be null. Where
+  // more events wait for an earlier one than memory is given to, the earliest of them come before it.
   absl::Status Visit(TraceFileReader& file, const std::vector<size_t>& positions, const Visitor& visit, bool* stopped);
 
   // Reads one event again. run and event are valid until the next call.
