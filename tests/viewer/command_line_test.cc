@@ -21,6 +21,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class CommandLineTest : public ProgramTest {};
@@ -338,6 +339,57 @@ TEST_F(CommandLineTest, VersionSaysWhatItReads) {
   EXPECT_THAT(Run("$S version").out, StartsWith("socktale "));
   EXPECT_EQ(Run("$S --version").out, Run("$S version").out);
   EXPECT_EQ(Json::parse(Run("$S version --json").out)["trace_format"], 1);
+}
+
+// One byte of a block that holds calls of c1 is another one than was written.
+TEST_F(CommandLineTest, FollowTellsTheDamageThatItMetAndTheBytesThatItCost) {
+  TraceBuilder builder;
+  Image& curl = builder.Start("curl", 4242);
+  curl.Socket(5, AF_INET, SOCK_STREAM);
+  curl.Connect(5, Inet("127.0.0.1", 8080), {.local = Inet("127.0.0.1", 51544)});
+  curl.Send(5, "first ");
+  builder.NextBlock();
+  curl.Send(5, "in the damaged block");
+  builder.NextBlock();
+  curl.Send(5, "last");
+  Open(builder, "hurt");
+  std::string bytes = Read(directory_ + "/hurt.tale");
+  const size_t at = bytes.find("damaged block");
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] = 'D';
+  std::ofstream(directory_ + "/hurt.tale") << bytes;
+  for (const char* words : {"--as raw", "--as raw --side client"}) {
+    const Outcome outcome = Run(std::string("$S follow 1 -t hurt.tale ") + words);
+    EXPECT_EQ(outcome.status, 0) << words;
+    EXPECT_EQ(outcome.out, "first last") << words;
+    EXPECT_THAT(outcome.err, HasSubstr("1 event unreadable")) << words;
+    EXPECT_THAT(outcome.err, HasSubstr("20 bytes")) << words;
+    EXPECT_THAT(outcome.err, HasSubstr("not in the trace and left out here")) << words;
+  }
+  EXPECT_THAT(Run("$S follow 1 -t hurt.tale").err, HasSubstr("1 event unreadable"));
+}
+
+TEST_F(CommandLineTest, WhatIsNoTraceIsNamedAsItWasAskedFor) {
+  const Outcome outcome = Run("$S conns -");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, StartsWith("socktale: stdin: "));
+  EXPECT_THAT(outcome.err, Not(HasSubstr("/proc/")));
+}
+
+TEST_F(CommandLineTest, AValueBehindAShortFlagAndALinkInPlaceOfATraceAreSaid) {
+  Outcome outcome = Run("$S run -l=events.txt true");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("'=events.txt' behind a short option: the long one takes it, as --live=FILE"));
+  outcome = Run("touch file && ln -s file link && $S run -o link true");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("is a symbolic link"));
+}
+
+TEST_F(CommandLineTest, TheReadmeShowsWhatFollowPrints) {
+  const std::string root = std::string(SOCKTALE_MANUALS) + "/../..";
+  const std::string printed = Read(root + "/tests/golden/follow.txt");
+  ASSERT_THAT(printed, Not(IsEmpty()));
+  EXPECT_THAT(Read(root + "/README.md"), HasSubstr("$ socktale follow 1\n" + printed + "```"));
 }
 
 }  // namespace

@@ -299,5 +299,13 @@ TEST(PayloadTextTest, TerminalsAreSafeFromPayload) {
   EXPECT_EQ(lines.lines, (std::vector<std::string>{"\\x1b[2Jx    y"}));
 }
 
+TEST(PayloadTest, EmptyLinesAreLinesUnlessNothingFollows) {
+  const std::string part = "a\n\n\n";
+  EXPECT_EQ(PayloadAsLines(part, PayloadForm::kText, 0, 0, 54, 0).lines, std::vector<std::string>{"a"});
+  const std::vector<std::string> whole = {"a", "", ""};
+  EXPECT_EQ(PayloadAsLines(part, PayloadForm::kText, 0, 0, 54, 0, 0, true).lines, whole);
+  EXPECT_EQ(PayloadAsLines(part, PayloadForm::kAuto, 0, 0, 54, 0, 0, true).lines, whole);
+}
+
 }  // namespace
 }  // namespace socktale

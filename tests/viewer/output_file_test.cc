@@ -7,7 +7,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -148,6 +150,42 @@ TEST_F(OutputFileTest, EveryCommandReadsATraceFromAPipe) {
     EXPECT_EQ(Run(std::string("$S ") + words + " -t - < $T").out, piped.out) << words;
   }
   EXPECT_THAT(Run("cat $T | $S info -").out, StartsWith("stdin   make test\n"));
+}
+
+// Ctrl-C, kill and a terminal that closes: the process ends by the signal, and what it had begun to write is gone.
+TEST_F(OutputFileTest, ASignalLeavesNoTemporaryFileBehind) {
+  Write("dump.json", "as it was");
+  for (const int ending : {SIGINT, SIGTERM, SIGHUP}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      signal(ending, SIG_DFL);  // who started the tests may have had it ignored
+      absl::StatusOr<OutputFile> file = OutputFile::Open(Path("dump.json"), false);
+      if (!file.ok() || !file->Descriptor().ok() || Count("dump.json") != 2) _exit(1);
+      raise(ending);
+      _exit(2);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status)) << status;
+    EXPECT_EQ(WTERMSIG(status), ending);
+    EXPECT_EQ(Count("dump.json"), 1);
+    EXPECT_EQ(Read(Path("dump.json")), "as it was");
+  }
+}
+
+TEST_F(OutputFileTest, ASignalThatIsIgnoredStaysIgnored) {
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGHUP, SIG_IGN);  // nohup
+    absl::StatusOr<OutputFile> file = OutputFile::Open(Path("kept.json"), false);
+    if (!file.ok() || !file->Descriptor().ok()) _exit(1);
+    raise(SIGHUP);
+    _exit(file->Keep().ok() ? 0 : 2);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(Count("kept.json"), 1);
 }
 
 }  // namespace

@@ -7,23 +7,35 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/close_range.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
 
 #include <cerrno>
+#include <climits>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "tests/support/trace_builder.h"
+#include "viewer/model/lookup.h"
 
 namespace socktale {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 // "recv(5, <payload>, PEEK) = 151 | waited 249 ms": the parts of a call in the order of their printing.
 std::string Describe(const Event& event) {
@@ -269,6 +281,167 @@ TEST(CallTextTest, NothingInACallReachesTheTerminalAsACommand) {
 TEST(CallTextTest, CallsThatOnlySayNotYetHaveNotFailed) {
   for (int error : {EAGAIN, EINPROGRESS, EALREADY, EINTR}) EXPECT_TRUE(IsNotYet(static_cast<uint32_t>(error)));
   for (int error : {ECONNREFUSED, EPIPE, EBADF}) EXPECT_FALSE(IsNotYet(static_cast<uint32_t>(error)));
+}
+
+std::string Bytes(const std::string& text, size_t size) { return text + std::string(size - text.size(), '\0'); }
+
+TEST(CallTextTest, StreamsDirectoriesAndTemporaryFiles) {
+  Event event = Make(CALL_FOPEN, 3, 3);
+  event.set_path("/etc/hosts");
+  EXPECT_EQ(Describe(event), "fopen(\"/etc/hosts\", \"r\") = 3");
+  event.set_flags(O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
+  EXPECT_EQ(Describe(event), "fopen(\"/etc/hosts\", \"we\") = 3");
+  event.set_flags(O_RDWR | O_CREAT | O_APPEND);
+  EXPECT_EQ(Describe(event), "fopen(\"/etc/hosts\", \"a+\") = 3");
+  event = Make(CALL_FREOPEN, 1, 1);
+  event.set_path("log");
+  event.set_flags(O_WRONLY | O_CREAT | O_TRUNC);
+  EXPECT_EQ(Describe(event), "freopen(\"log\", \"w\", 1) = 1");
+  event = Make(CALL_FDOPEN, 7, 7);
+  event.set_flags(O_RDWR);
+  EXPECT_EQ(Describe(event), "fdopen(7, \"r+\") = 7");
+  EXPECT_EQ(Describe(Make(CALL_FCLOSE, 3, 0)), "fclose(3) = 0");
+  EXPECT_EQ(Describe(Make(CALL_TMPFILE, 4, 4)), "tmpfile() = 4");
+  event = Make(CALL_POPEN, 5, 5);
+  event.set_path("ls -l");
+  EXPECT_EQ(Describe(event), "popen(\"ls -l\", \"r\") = 5");
+  event = Make(CALL_MKSTEMP, 6, 6);
+  event.set_path("/tmp/xAb12z");
+  EXPECT_EQ(Describe(event), "mkstemp(\"/tmp/xAb12z\") = 6");
+  event = Make(CALL_SHM_OPEN, 6, 6);
+  event.set_path("/ring");
+  event.set_flags(O_RDWR | O_CREAT);
+  EXPECT_EQ(Describe(event), "shm_open(\"/ring\", RDWR|CREAT) = 6");
+  event = Make(CALL_OPENDIR, 8, 8);
+  event.set_path("/etc");
+  EXPECT_EQ(Describe(event), "opendir(\"/etc\") = 8");
+  event = Make(CALL_OPENPTY, 8, 0);
+  event.set_new_fd(9);
+  EXPECT_EQ(Describe(event), "openpty() = 8, 9");
+}
+
+TEST(CallTextTest, RangesAndHandlesAndMounts) {
+  Event event = Make(CALL_CLOSE_RANGE, 50, 0);
+  event.set_new_fd(59);
+  EXPECT_EQ(Describe(event), "close_range(50, 59) = 0");
+  event.set_new_fd(INT_MAX);
+  event.set_flags(CLOSE_RANGE_CLOEXEC);
+  EXPECT_EQ(Describe(event), "close_range(50, ~0U, CLOEXEC) = 0");
+  event = Make(CALL_OPEN_BY_HANDLE_AT, AT_FDCWD, 5);
+  event.set_flags(O_RDONLY);
+  EXPECT_EQ(Describe(event), "open_by_handle_at(CWD, RDONLY) = 5");
+  event = Make(CALL_OPEN_TREE, 4, 5);
+  event.set_path("mnt");
+  event.set_flags(1 | O_CLOEXEC);
+  EXPECT_EQ(Describe(event), "open_tree(4, \"mnt\", CLONE|CLOEXEC) = 5");
+  event = Make(CALL_FSMOUNT, 4, 5);
+  event.set_flags(1);
+  EXPECT_EQ(Describe(event), "fsmount(4, CLOEXEC) = 5");
+  event = Make(CALL_FSPICK, AT_FDCWD, 5);
+  event.set_path("/mnt");
+  EXPECT_EQ(Describe(event), "fspick(\"/mnt\") = 5");
+}
+
+TEST(CallTextTest, RequestsAndOffsetsAndCopiesHaveTheirNames) {
+  Event event = Make(CALL_IOCTL, 5, 0);
+  event.set_option(FIONREAD);
+  event.set_payload(Bytes("\x0c", 4));
+  EXPECT_EQ(Describe(event), "ioctl(5, FIONREAD, [12]) = 0");
+  event.set_option(0x89ff);
+  event.clear_payload();
+  EXPECT_EQ(Describe(event), "ioctl(5, 0x89ff) = 0");
+
+  event = Make(CALL_PREAD, 3, 3);
+  event.set_payload("abc");
+  event.set_offset(4096);
+  EXPECT_EQ(Describe(event), "pread(3 at 4096, ←3) = 3");
+  event = Make(CALL_PWRITEV2, 3, 3);
+  event.set_payload("abc");
+  event.set_offset(UINT64_MAX);
+  event.set_flags(RWF_DSYNC | RWF_APPEND);
+  EXPECT_EQ(Describe(event), "pwritev2(3, →3, DSYNC|APPEND) = 3");
+
+  event = Make(CALL_SPLICE, 5, 12);
+  event.set_new_fd(7);
+  event.set_size(4096);
+  event.set_payload_size(12);
+  event.set_flags(SPLICE_F_MOVE | SPLICE_F_MORE);
+  event.set_notes(EVENT_NOTE_NOT_SEEN);
+  EXPECT_EQ(Describe(event), "splice(7, 5, 4096, MOVE|MORE) = 12 | moved inside the kernel, not seen");
+  event = Make(CALL_COPY_FILE_RANGE, 5, 3);
+  event.set_new_fd(7);
+  event.set_offset(10);
+  event.set_payload("abc");
+  event.set_notes(EVENT_NOTE_READ_BACK);
+  EXPECT_EQ(Describe(event), "copy_file_range(7 at 10, 5, ←3) = 3");
+}
+
+TEST(CallTextTest, WatchesTimersAndSignals) {
+  Event event = Make(CALL_INOTIFY_ADD_WATCH, 3, 1);
+  event.set_path("/tmp");
+  event.set_option(IN_CREATE | IN_MOVED_TO);
+  EXPECT_EQ(Describe(event), "inotify_add_watch(3, \"/tmp\", MOVED_TO|CREATE) = 1");
+  event = Make(CALL_INOTIFY_INIT, 3, 3);
+  EXPECT_EQ(Describe(event), "inotify_init() = 3");
+  EXPECT_EQ(Describe(Make(CALL_PIDFD_OPEN, 6, 6)), "pidfd_open() = 6");
+  event = Make(CALL_PIDFD_SEND_SIGNAL, 6, 0);
+  event.set_option(SIGTERM);
+  EXPECT_EQ(Describe(event), "pidfd_send_signal(6, SIGTERM) = 0");
+  event = Make(CALL_TIMERFD_SETTIME, 4, 0);
+  itimerspec timer = {};
+  timer.it_value.tv_sec = 1;
+  timer.it_interval.tv_sec = 2;
+  event.set_payload(&timer, sizeof timer);
+  event.set_timeout_ns(1'000'000'000);
+  EXPECT_EQ(Describe(event), "timerfd_settime(4, 1 s every 2 s) = 0");
+  event = Make(CALL_EVENTFD_WRITE, 4, 0);
+  event.set_payload(Bytes("\x07", 8));
+  EXPECT_EQ(Describe(event), "eventfd_write(4, [7]) = 0");
+  event = Make(CALL_EPOLL_PWAIT2, 4, 1);
+  event.set_timeout_ns(-1);
+  Polled* polled = event.add_polled();
+  polled->set_fd(9);
+  polled->set_revents(EPOLLIN);
+  EXPECT_EQ(Describe(event), "epoll_pwait2(4, for ever) = 1 | ready: 9 IN");
+}
+
+TEST(CallTextTest, NamesAndProcesses) {
+  Event event = Make(CALL_GETHOSTBYNAME, 0, 0);
+  event.set_host("db.internal");
+  event.add_answer(testing::Inet("10.0.0.7", 0));
+  EXPECT_THAT(Describe(event), AllOf(StartsWith("gethostbyname(\"db.internal\") = 0 | "), HasSubstr("10.0.0.7")));
+  event = Make(CALL_GETHOSTBYNAME, 0, -1);
+  event.set_host("nowhere");
+  event.set_domain(AF_INET6);
+  EXPECT_EQ(Describe(event), "gethostbyname(\"nowhere\", INET6) ✗ no answer");
+  event = Make(CALL_GETNAMEINFO, 0, 0);
+  event.set_address(testing::Inet("10.0.0.7", 5432));
+  event.set_host("db.internal");
+  event.set_service("postgresql");
+  EXPECT_EQ(Describe(event), "getnameinfo(10.0.0.7:5432) = 0 | \"db.internal\", service \"postgresql\"");
+  event = Make(CALL_SYSTEM, 0, 0);
+  event.set_path("make all");
+  EXPECT_EQ(Describe(event), "system(\"make all\") = 0");
+  event = Make(CALL_CLONE, 0, 4243);
+  event.set_flags(CLONE_NEWNET | SIGCHLD);
+  EXPECT_EQ(Describe(event), "clone(NEWNET|SIGCHLD) = 4243");
+  event = Make(CALL_SYSCALL, 5, 5);
+  event.set_option(SYS_openat2);
+  event.set_path("f");
+  EXPECT_EQ(Describe(event), "syscall(openat2, \"f\") = 5");
+}
+
+// A call without a descriptor is never shown with a false 0.
+TEST(CallTextTest, NoCallHasADescriptorThatItHasNot) {
+  for (int value = Call_MIN; value <= Call_MAX; ++value) {
+    if (!Call_IsValid(value) || value == CALL_SYSCALL || value == CALL_EXIT || value >= CALL_ATTACHED) continue;
+    const Event event = Make(static_cast<Call>(value), 0, 77);
+    if (HasDescriptor(event.call())) continue;
+    const std::string text = Describe(event);
+    const size_t open = text.find('(');
+    ASSERT_NE(open, std::string::npos) << text;
+    EXPECT_NE(text[open + 1], '0') << text;
+  }
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ namespace socktale {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
@@ -173,6 +174,37 @@ TEST_F(LibraryTest, WhatTracesHoldIsSaidOnce) {
             "only.");
   EXPECT_EQ(ContentNotice(summary, {}), "");
   EXPECT_TRUE(ListLibrary()->empty());  // what remembers it is no trace
+}
+
+TEST_F(LibraryTest, AFifoWithATracesNameHoldsNothingUp) {
+  Write("curl-1", 100);
+  ASSERT_EQ(mkfifo(absl::StrCat(library_, "/x.tale").c_str(), 0600), 0);
+  ASSERT_EQ(mkfifo(absl::StrCat(library_, "/y.tale.part").c_str(), 0600), 0);
+  EXPECT_EQ(ListLibrary()->size(), 3u);
+  EXPECT_EQ(Resolve("curl-1"), "curl-1");
+  EXPECT_FALSE(OpenNamedTrace("x").ok());
+  EXPECT_FALSE(OpenNamedTrace("y").ok());
+}
+
+TEST_F(LibraryTest, ADirectoryIsSaidToBeOne) {
+  std::filesystem::create_directory(root_ + "/dir.tale");
+  EXPECT_EQ(Resolve(root_ + "/dir.tale"), root_ + "/dir.tale: is a directory");
+}
+
+// Where PATH leads to another program of that name, or to none, the whole path is what doctor understands.
+TEST_F(LibraryTest, TheWayOutNamesAProgramThatDoctorFinds) {
+  SessionSummary summary;
+  summary.processes = 1;
+  Missing& missing = summary.missing.emplace_back();
+  missing.set_kind("static");
+  missing.set_count(1);
+  missing.set_detail(root_ + "/static_program");
+  EXPECT_THAT(ClosingLines(summary, "static_program")[1], EndsWith("socktale doctor " + root_ + "/static_program"));
+  missing.set_detail("/usr/bin/env");
+  EXPECT_THAT(ClosingLines(summary, "env")[1], EndsWith("socktale doctor env"));
+  summary.missing.clear();
+  summary.processes = 0;
+  EXPECT_THAT(ClosingLines(summary, root_ + "/other")[1], EndsWith("socktale doctor " + root_ + "/other"));
 }
 
 }  // namespace

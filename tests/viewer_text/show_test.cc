@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_split.h"
+#include "proto/trace_file_writer.h"
 #include "tests/viewer_text/tale.h"
 
 namespace socktale {
@@ -189,6 +191,117 @@ TEST(ShowTest, PayloadThatIsNoTextIsBase64AndTellsWhatWasNotKept) {
   EXPECT_EQ(line["len"], 100);
   EXPECT_EQ(line["kept"], 2);
   EXPECT_THAT(line["notes"], ElementsAre("cut"));
+}
+
+// Numbers are used again: what a call made, and what ended it, are one life.
+TEST(ShowTest, ACallThatMakesADescriptorNamesItsNewLife) {
+  testing::TraceBuilder builder;
+  testing::Image& tool = builder.Start("tool", 7);
+  for (const Call call : {CALL_FOPEN, CALL_OPENDIR, CALL_MKSTEMP, CALL_POPEN, CALL_PIDFD_OPEN, CALL_OPENPTY}) {
+    Event& made = tool.Call(call, 3, call == CALL_OPENPTY ? 0 : 3);
+    if (call == CALL_OPENPTY) made.set_new_fd(4);
+    tool.Close(3);
+  }
+  Tale tale;
+  NamedTrace named = tale.Open(builder, "made");
+  std::string made;
+  int lives = 0;
+  for (const nlohmann::json& line : ShowJson(named.trace)) {
+    if (!line.contains("fd")) continue;
+    if (line["call"] != "close") {
+      made = line["fd"];
+      continue;
+    }
+    EXPECT_EQ(line["fd"], made);
+    EXPECT_EQ(made, ++lives == 1 ? "7/3" : "7/3#" + std::to_string(lives));
+  }
+  EXPECT_EQ(lives, 6);
+}
+
+TEST(ShowTest, ASpliceBelongsToTheConnectionOfTheSocketThatItReadFrom) {
+  testing::TraceBuilder builder;
+  testing::Image& proxy = builder.Start("proxy", 1);
+  proxy.Socket(5, AF_INET, SOCK_STREAM);
+  proxy.Connect(5, testing::Inet("127.0.0.1", 80));
+  proxy.Pipe(6, 7);
+  proxy.Call(CALL_SPLICE, 7, 30, {.notes = EVENT_NOTE_NOT_SEEN}).set_new_fd(5);
+  Tale tale;
+  NamedTrace named = tale.Open(builder, "spliced");
+  EXPECT_EQ(ShowJson(named.trace).back()["conn"], "c1");
+}
+
+uint64_t PeakBytes() {
+  rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<uint64_t>(usage.ru_maxrss) * 1024 : 0;
+}
+
+// A few kilobytes that decode to millions of events, all of them at one moment.
+TEST(ShowTest, EventsWithoutEndTakeBoundedMemory) {
+  constexpr uint64_t kEvents = 6'000'000;
+  constexpr uint64_t kMost = 128 << 20;
+  std::string run = "\x08\x01";  // image: 1
+  for (uint64_t i = 0; i < kEvents; ++i) run.append("\x1a\x00", 2);
+  std::string events = "\x0a";
+  for (size_t size = run.size(); size > 0; size >>= 7) {
+    events.push_back(static_cast<char>((size & 0x7f) | (size > 0x7f ? 0x80 : 0)));
+  }
+  events += run;
+  run = std::string();
+  Tale tale;
+  {
+    TraceHeader header;
+    absl::StatusOr<TraceFileWriter> writer = TraceFileWriter::Create(tale.path(), header, true);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    ASSERT_TRUE(writer->AppendEvents(events, {.event_count = kEvents, .first_ns = 0, .last_ns = 0}, true).ok());
+    Tables tables;
+    tables.set_sealed(true);
+    ASSERT_TRUE(writer->Seal(tables, {}).ok());
+  }
+  absl::StatusOr<Trace> trace = Trace::Open(tale.path());
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  EXPECT_LT(trace->file().file_size(), 100'000u);
+  const uint64_t before = PeakBytes();
+  std::string text;
+  CommonOptions common;
+  common.limit = 1;
+  Output output(&text, {});
+  ASSERT_TRUE(PrintShow(*trace, {}, common, output).ok());
+  output.Flush();
+  EXPECT_THAT(text, HasSubstr("unknown()"));
+  EXPECT_LT(PeakBytes() - before, kMost);
+}
+
+TEST(ShowTest, TheTimeOfACallInProgressHasTheFormThatWasAskedFor) {
+  Tale tale;
+  TraceHeader header;
+  header.set_start_wall_ns(1'700'000'000'000'000'000);
+  {
+    absl::StatusOr<TraceFileWriter> writer = TraceFileWriter::Create(tale.path(), header, true);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    Tables tables;
+    tables.set_sealed(true);
+    tables.add_process()->set_id(1);
+    Thread* thread = tables.add_thread();
+    thread->set_process(1);
+    thread->set_in_call(CALL_RECV);
+    thread->set_in_fd(5);
+    thread->set_in_since_ns(23'000'000);
+    ASSERT_TRUE(writer->Seal(tables, {}).ok());
+  }
+  absl::StatusOr<Trace> trace = Trace::Open(tale.path());
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  const auto show = [&trace](TimeForm form) {
+    std::string text;
+    CommonOptions common;
+    common.time = form;
+    Output output(&text, {});
+    EXPECT_TRUE(PrintShow(*trace, {}, common, output).ok());
+    output.Flush();
+    return text;
+  };
+  EXPECT_THAT(show(TimeForm::kUtc), HasSubstr("since 2023-11-14T22:13:20.0230Z"));
+  EXPECT_THAT(show(TimeForm::kNs), HasSubstr("since 23000000"));
+  EXPECT_THAT(show(TimeForm::kDelta), HasSubstr("since +0.0230"));
 }
 
 }  // namespace

@@ -246,7 +246,7 @@ class Picture {
     const uint64_t behind = transfer.kept - at - bytes.size();
     const bool last = options_.max_lines > 0 || behind == 0;
     PayloadLines payload = PayloadAsLines(bytes, options_.form, transfer.offset + at, options_.max_lines, room,
-                                          max_line, last ? behind : 0);
+                                          max_line, last ? behind : 0, !last);
     if (!options_.glance && terminal) {
       std::vector<std::string> wrapped;
       for (const std::string& line : payload.lines) {

@@ -66,10 +66,11 @@ class Collector {
   // unseen: bytes that follow those that are added.
   Collector(size_t max, uint64_t unseen) : max_(max), unseen_(unseen) {}
 
-  void AddText(std::string_view text, size_t max_line) {
+  // goes_on: more text follows, in the next part of the payload.
+  void AddText(std::string_view text, size_t max_line, bool goes_on = false) {
     // Empty lines at the end say nothing.
     const size_t last = text.find_last_not_of("\r\n");
-    text = last == std::string_view::npos ? text.substr(0, 0) : text.substr(0, last + 1);
+    if (!goes_on) text = last == std::string_view::npos ? text.substr(0, 0) : text.substr(0, last + 1);
     for (size_t start = 0; start < text.size();) {
       const size_t end = std::min(text.find('\n', start), text.size());
       if (Full()) {
@@ -166,15 +167,15 @@ bool AddJson(std::string_view payload, size_t max_line, Collector& collector) {
 }  // namespace
 
 PayloadLines PayloadAsLines(std::string_view payload, PayloadForm form, uint64_t offset, size_t max_lines, size_t width,
-                            size_t max_line, uint64_t unseen) {
+                            size_t max_line, uint64_t unseen, bool goes_on) {
   Collector collector(max_lines, unseen);
   if (form == PayloadForm::kText) {
-    collector.AddText(payload, max_line);
+    collector.AddText(payload, max_line, goes_on);
   } else if (form == PayloadForm::kHex) {
     collector.AddHex(payload, offset, width);
   } else if (form != PayloadForm::kJson || !AddJson(payload, max_line, collector)) {
     const size_t text = TextPrefix(payload);
-    collector.AddText(payload.substr(0, text), max_line);
+    collector.AddText(payload.substr(0, text), max_line, goes_on && text == payload.size());
     collector.AddHex(payload.substr(text), offset + text, width);
   }
   return collector.Take();

@@ -27,9 +27,10 @@ struct PayloadLines {
 
 // payload: the bytes kept. offset: of its first byte in the stream, for hex dumps. max_lines: 0 for all. width: columns
 // that a hex dump should fit in (it takes 8 or 16 bytes a line). max_line: characters after which a line of text is cut
-// and marked; 0: never. unseen: bytes that follow and are not among `payload`; `rest` then counts bytes alone.
+// and marked; 0: never. unseen: bytes that follow and are not among `payload`; `rest` then counts bytes alone. goes_on:
+// those that follow come by another call, so that empty lines at the end of `payload` are lines like others.
 PayloadLines PayloadAsLines(std::string_view payload, PayloadForm form, uint64_t offset, size_t max_lines, size_t width,
-                            size_t max_line, uint64_t unseen = 0);
+                            size_t max_line, uint64_t unseen = 0, bool goes_on = false);
 
 // Text of any length in pieces of at most `width` columns; at least one.
 std::vector<std::string> Wrapped(std::string_view text, size_t width);

@@ -137,7 +137,8 @@ absl::StatusOr<std::unique_ptr<Session>> StartSession(const RecordingOptions& re
   }
 }
 
-std::vector<std::string> ClosingLines(const SessionSummary& summary, std::string_view program) {
+std::vector<std::string> ClosingLines(const SessionSummary& summary, const std::string& command) {
+  const std::string program = BaseName(command);
   const std::string name = TraceName(summary.trace_path);
   const bool in_library = name != summary.trace_path;
   std::vector<std::string> lines;
@@ -146,8 +147,8 @@ std::vector<std::string> ClosingLines(const SessionSummary& summary, std::string
                                LengthInWords(summary.duration_ns), " → ", name, " (", FormatSize(summary.file_bytes),
                                ")"));
   if (!summary.stopped.empty()) {
-    lines.push_back(absl::StrCat(summary.stopped, ", ", program.empty() ? "the programs" : std::string(program),
-                                 " ran on. The ", FormatSize(summary.file_bytes),
+    lines.push_back(absl::StrCat(summary.stopped, ", ", program.empty() ? "the programs" : program, " ran on. The ",
+                                 FormatSize(summary.file_bytes),
                                  " so far are readable.     -o elsewhere, or --payload 64k"));
   }
   uint64_t too_fast = summary.dropped_events;
@@ -165,13 +166,11 @@ std::vector<std::string> ClosingLines(const SessionSummary& summary, std::string
   if (!unrecorded.empty()) {
     lines.push_back(unrecorded);
   } else if (summary.processes == 0 && !program.empty()) {
-    lines.push_back(
-        absl::StrCat(std::string(program), " could not be traced.     socktale doctor ", ShellQuote(program)));
+    lines.push_back(absl::StrCat(program, " could not be traced.     socktale doctor ", ShellQuote(command)));
   } else if (summary.processes == 0) {
     lines.push_back("no program recorded into it.");
   } else if (summary.sockets == 0) {
-    lines.push_back(
-        absl::StrCat(program.empty() ? "what was recorded" : std::string(program), " made no socket calls."));
+    lines.push_back(absl::StrCat(program.empty() ? "what was recorded" : program, " made no socket calls."));
   }
   if (summary.processes == 0) return lines;
   const std::string trace = in_library ? "" : absl::StrCat(" ", ShellQuote(summary.trace_path));

@@ -35,8 +35,8 @@ absl::StatusOr<std::unique_ptr<Session>> StartSession(const RecordingOptions& re
                                                       const std::vector<std::string>& command);
 
 // The closing lines, each without "socktale: ": counts and name, what went wrong or is missing, what to do next.
-// program: what to call what was recorded ("curl"); empty for `collect`.
-std::vector<std::string> ClosingLines(const SessionSummary& summary, std::string_view program);
+// command: what was recorded, as it was given ("/usr/bin/curl", called "curl"); empty for `collect`.
+std::vector<std::string> ClosingLines(const SessionSummary& summary, const std::string& command);
 
 // What it means that traces hold what programs sent: to be said once to each user, with the first trace that does; else
 // empty. summary: of a trace that is kept.

@@ -291,7 +291,7 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
   if (!summary.ok()) return fail(std::string(summary.status().message()), kExitOurFailure);
   if (options.strict && IsIncomplete(*summary)) *failure = kExitOurFailure;
   command.Attend(*session);
-  std::vector<std::string> lines = ClosingLines(*summary, name);
+  std::vector<std::string> lines = ClosingLines(*summary, options.command[0]);
   if (drop_trace) {
     unlink(summary->trace_path.c_str());
     lines.resize(1);
