@@ -252,7 +252,7 @@ TEST(ShowTest, EventsWithoutEndTakeBoundedMemory) {
     TraceHeader header;
     absl::StatusOr<TraceFileWriter> writer = TraceFileWriter::Create(tale.path(), header, true);
     ASSERT_TRUE(writer.ok()) << writer.status();
-    ASSERT_TRUE(writer->AppendEvents(events, {.event_count = kEvents, .first_ns = 0, .last_ns = 0}, true).ok());
+    ASSERT_TRUE(writer->AppendEvents(events, {.event_count = kEvents, .images = {1}}, true).ok());
     Tables tables;
     tables.set_sealed(true);
     ASSERT_TRUE(writer->Seal(tables, {}).ok());

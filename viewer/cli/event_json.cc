@@ -25,11 +25,16 @@ bool HasSecondDescriptor(const EventView& event) {
     case CALL_DUP2:
     case CALL_DUP3:
     case CALL_SENDFILE:
+    case CALL_SPLICE:
+    case CALL_TEE:
+    case CALL_COPY_FILE_RANGE:
+    case CALL_CLOSE_RANGE:
     case CALL_EPOLL_CTL:
       return true;
     case CALL_SOCKETPAIR:
     case CALL_PIPE:
     case CALL_PIPE2:
+    case CALL_OPENPTY:
       return event.error == 0;
     default:
       return event.new_fd != 0;

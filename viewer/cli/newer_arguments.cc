@@ -157,7 +157,7 @@ std::string NewerArgumentsOf(const EventView& event, bool unicode) {
       return Listed({fd, Short(FileTypeName(event.option), "S_")});
     // ---- Processes and names ------------------------------------------------------------------------------------
     case CALL_CLONE:
-      return Short(CloneFlagNames(event.flags), "CLONE_");
+      return IfAny(event.flags, Short(CloneFlagNames(event.flags), "CLONE_"));
     case CALL_SYSTEM:
       return path.empty() ? "NULL" : path;
     case CALL_GETNAMEINFO:
