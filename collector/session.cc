@@ -34,6 +34,7 @@
 #include "collector/tables_pace.h"
 #include "collector/unrecorded.h"
 #include "collector/waker.h"
+#include "proto/call_families.h"
 #include "proto/trace_file_writer.h"
 
 namespace socktale {
@@ -72,25 +73,6 @@ constexpr int kMostLooks = 16;
 
 constexpr uint64_t kAwaitChildNs = 2 * kSecondNs;
 constexpr uint64_t kGrowAgainNs = kSecondNs;
-
-// Ends count from the entry of these calls, so nothing after it may be settled while one is in progress.
-bool EndsDescriptors(uint32_t call) {
-  switch (call) {
-    case CALL_CLOSE:
-    case CALL_CLOSE_RANGE:
-    case CALL_DUP2:
-    case CALL_DUP3:
-    case CALL_FCLOSE:
-    case CALL_FREOPEN:
-    case CALL_PCLOSE:
-    case CALL_CLOSEDIR:
-    case CALL_MQ_CLOSE:
-    case CALL_LOGIN_TTY:
-      return true;
-    default:
-      return false;
-  }
-}
 
 TraceHeader MakeHeader(const SessionOptions& options, const Arena& arena) {
   TraceHeader header;
@@ -412,8 +394,10 @@ bool RecordingSession::Due(const ArenaReader::Ready& ready, uint64_t now) const 
 uint64_t RecordingSession::Horizon(uint64_t pass_ns) const {
   uint64_t horizon = pass_ns - std::min(pass_ns, kCommitSlackNs);
   for (const ThreadInCallHint& hint : reader_.CallsInProgress()) {
-    if (EndsDescriptors(hint.call) && hint.since_ns + kLongestCloseNs > pass_ns)
+    // Ends count from the entry of the call: nothing after it may be settled while it is in progress.
+    if (EndsDescriptors(static_cast<Call>(hint.call)) && hint.since_ns + kLongestCloseNs > pass_ns) {
       horizon = std::min(horizon, hint.since_ns);
+    }
   }
   return horizon;
 }

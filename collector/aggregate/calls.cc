@@ -18,6 +18,7 @@
 
 #include "collector/aggregate/address.h"
 #include "collector/aggregate/machine.h"
+#include "proto/call_families.h"
 
 namespace socktale {
 namespace {
@@ -234,7 +235,7 @@ void Machine::Duplicate(const Applied& call, int32_t to, bool close_on_exec) {
   flows_.Touch(object, call);
   if (to == record.fd) return;  // dup2 onto itself does nothing
   // The others are given a number that is free: one that seems open was closed unseen, as Begin says.
-  if (record.call == CALL_DUP2 || record.call == CALL_DUP3 || record.call == CALL_LOGIN_TTY) {
+  if (EndsDescriptors(record.call)) {
     descriptors_.End(call.process, to, LIFE_END_REPLACED, record.start_ns);
   }
   const uint32_t from = descriptors_.At(call.process, record.fd, record.start_ns);
@@ -363,6 +364,9 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
   const EventView& event = call.event;
   const auto result = static_cast<int32_t>(record.result);
   const bool close_on_exec = (record.flags & O_CLOEXEC) != 0;
+  if (OnlyEndsDescriptors(record.call)) {
+    return record.call == CALL_CLOSE_RANGE ? CloseRange(call) : Closed(call, record.fd);
+  }
   if (OtherDescriptorCall(call)) return;
   switch (record.call) {
     case CALL_ATTACHED:
@@ -411,8 +415,6 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
       return Duplicate(call, record.new_fd, close_on_exec);
     case CALL_FCNTL:
       return Control(call);
-    case CALL_CLOSE:
-      return Closed(call, record.fd);
     case CALL_SOCKET_SUMMARY: {  // the shim's own question, not a use by the program
       const uint32_t life = descriptors_.At(call.process, record.fd, record.start_ns);
       if (life != 0) flows_.Note(world_.lives[life].object, record.block);
@@ -458,6 +460,11 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
       return Resolve(call);
     default:
       break;
+  }
+  // Newer ones: the shim says of what kind it is.
+  if (ReturnsNewDescriptor(record.call)) {
+    Made(call, result, event.kind, event.close_on_exec);
+    return;
   }
   const uint32_t object = Use(call, record.call != CALL_UNKNOWN);
   if (object == 0) return;

@@ -88,27 +88,7 @@ void Machine::IoControl(const Applied& call) {
 bool Machine::OtherDescriptorCall(const Applied& call) {
   const Record& record = call.record;
   const EventView& event = call.event;
-  const auto result = static_cast<int32_t>(record.result);
   switch (record.call) {
-    case CALL_FOPEN:
-    case CALL_TMPFILE:
-    case CALL_POPEN:
-    case CALL_MKSTEMP:
-    case CALL_SHM_OPEN:
-    case CALL_MQ_OPEN:
-    case CALL_POSIX_OPENPT:
-    case CALL_OPENDIR:
-    case CALL_OPEN_BY_HANDLE_AT:
-    case CALL_OPEN_TREE:
-    case CALL_FSOPEN:
-    case CALL_FSMOUNT:
-    case CALL_FSPICK:
-    case CALL_INOTIFY_INIT:
-    case CALL_FANOTIFY_INIT:
-    case CALL_PIDFD_OPEN:
-    case CALL_SYSCALL:
-      Made(call, result, event.kind, event.close_on_exec);
-      return true;
     case CALL_OPENPTY:
       if (record.error != 0) return true;
       Made(call, record.fd, event.kind, false);
@@ -117,22 +97,13 @@ bool Machine::OtherDescriptorCall(const Applied& call) {
     case CALL_FREOPEN:
       // Closed, and mostly given the same number again.
       if (record.fd >= 0) descriptors_.End(call.process, record.fd, LIFE_END_REPLACED, record.start_ns);
-      Made(call, result, event.kind, event.close_on_exec);
+      Made(call, static_cast<int32_t>(record.result), event.kind, event.close_on_exec);
       return true;
     case CALL_LOGIN_TTY:
       for (int32_t fd = 0; fd <= 2; ++fd) Duplicate(call, fd, false);
       if (record.error == 0 && record.fd > 2) {
         descriptors_.End(call.process, record.fd, LIFE_END_CLOSED, record.end_ns);
       }
-      return true;
-    case CALL_CLOSE_RANGE:
-      CloseRange(call);
-      return true;
-    case CALL_FCLOSE:
-    case CALL_PCLOSE:
-    case CALL_CLOSEDIR:
-    case CALL_MQ_CLOSE:
-      Closed(call, record.fd);
       return true;
     case CALL_SPLICE:
       Splice(call);

@@ -11,6 +11,7 @@
 
 #include "collector/aggregate/address.h"
 #include "collector/aggregate/socket_type.h"
+#include "proto/call_families.h"
 
 namespace socktale {
 namespace {

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/status_macros.h"
+#include "proto/call_families.h"
 
 namespace socktale {
 namespace {
@@ -17,13 +18,8 @@ namespace {
 // Ends count from the call's entry: another thread may be given the number while the call still runs. So does fork:
 // the child has the table as of then.
 bool CountsFromEntry(Call call) {
+  if (OnlyEndsDescriptors(call)) return true;
   switch (call) {
-    case CALL_CLOSE:
-    case CALL_CLOSE_RANGE:
-    case CALL_FCLOSE:
-    case CALL_PCLOSE:
-    case CALL_CLOSEDIR:
-    case CALL_MQ_CLOSE:
     case CALL_ATTACHED:  // after fork: the entry of the fork
     case CALL_EXECUTING:
     case CALL_EXIT:
@@ -88,64 +84,6 @@ uint64_t MovedBytes(const EventView& event) {
   if (event.payload_size != 0) return event.payload_size;
   if (event.call == CALL_SENDMMSG || event.call == CALL_RECVMMSG) return 0;
   return event.result > 0 ? static_cast<uint64_t>(event.result) : 0;
-}
-
-bool IsSend(Call call) {
-  switch (call) {
-    case CALL_WRITE:
-    case CALL_WRITEV:
-    case CALL_SEND:
-    case CALL_SENDTO:
-    case CALL_SENDMSG:
-    case CALL_SENDMMSG:
-    case CALL_SENDFILE:
-    case CALL_PWRITE:
-    case CALL_PWRITEV:
-    case CALL_PWRITEV2:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool IsReceive(Call call) {
-  switch (call) {
-    case CALL_READ:
-    case CALL_READV:
-    case CALL_RECV:
-    case CALL_RECVFROM:
-    case CALL_RECVMSG:
-    case CALL_RECVMMSG:
-    case CALL_PREAD:
-    case CALL_PREADV:
-    case CALL_PREADV2:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool IsAtOffset(Call call) { return call >= CALL_PREAD && call <= CALL_PWRITEV2; }
-
-bool IsEpollWait(Call call) { return call == CALL_EPOLL_WAIT || call == CALL_EPOLL_PWAIT || call == CALL_EPOLL_PWAIT2; }
-
-bool IsTransfer(Call call) { return IsSend(call) || IsReceive(call); }
-
-bool IsCopy(Call call) { return call == CALL_SENDFILE || call == CALL_SPLICE; }
-
-bool IsWait(Call call) {
-  switch (call) {
-    case CALL_POLL:
-    case CALL_PPOLL:
-    case CALL_SELECT:
-    case CALL_PSELECT:
-    case CALL_EPOLL_WAIT:
-    case CALL_EPOLL_PWAIT:
-    case CALL_EPOLL_PWAIT2:
-      return true;
-    default:
-      return false;
-  }
 }
 
 uint32_t Pending::StreamOf(const RunView& run) {

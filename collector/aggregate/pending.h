@@ -48,14 +48,6 @@ struct Stream {
   uint64_t last_key_ns = 0;  // of its last record: keys of one stream never fall
 };
 
-bool IsSend(Call call);  // moves bytes out of the process, on Event.fd
-bool IsReceive(Call call);
-bool IsTransfer(Call call);   // one of both
-bool IsCopy(Call call);       // the kernel moves bytes from Event.new_fd to Event.fd: either may be a socket
-bool IsAtOffset(Call call);   // pread, pwrite and their like: files take them, too
-bool IsEpollWait(Call call);  // fd is the epoll
-bool IsWait(Call call);       // poll, select, epoll_wait and their kin
-
 // Bytes that a call moved: 0 for a failed one, for MSG_PEEK, and for a continuation, whose first event has them all.
 uint64_t MovedBytes(const EventView& event);
 

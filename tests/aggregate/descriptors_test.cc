@@ -14,6 +14,7 @@
 #include <random>
 
 #include "collector/aggregate/aggregator.h"
+#include "proto/call_families.h"
 #include "proto/event_view.h"
 #include "tests/support/trace_builder.h"
 
@@ -72,6 +73,41 @@ TEST(DescriptorTest, ARangeClosesWhatIsOpenInIt) {
   EXPECT_EQ(tables.life(0).end(), LIFE_END_CLOSED);
   EXPECT_EQ(tables.life(2).end(), LIFE_END_CLOSED);
   EXPECT_EQ(tables.missing_size(), 0);
+}
+
+TEST(DescriptorTest, EveryCallThatReturnsANewDescriptorBeginsALife) {
+  for (int value = Call_MIN; value <= Call_MAX; ++value) {
+    const auto call = static_cast<Call>(value);
+    if (!Call_IsValid(value) || !ReturnsNewDescriptor(call)) continue;
+    TraceBuilder trace;
+    Image& api = trace.Start("api", 10);
+    api.Socket(9, AF_INET, SOCK_STREAM);  // what accept works on
+    api.Call(call, 9, 5);
+    const Tables tables = trace.Aggregate();
+    ASSERT_EQ(tables.life_size(), 2) << Call_Name(call);
+    EXPECT_EQ(tables.life(1).fd(), 5) << Call_Name(call);
+    EXPECT_EQ(tables.life(1).made_by(), call) << Call_Name(call);
+  }
+}
+
+TEST(DescriptorTest, EveryCallThatEndsDescriptorsDoes) {
+  for (int value = Call_MIN; value <= Call_MAX; ++value) {
+    const auto call = static_cast<Call>(value);
+    if (!Call_IsValid(value) || !EndsDescriptors(call)) continue;
+    TraceBuilder trace;
+    Image& api = trace.Start("api", 10);
+    api.Open(5, "/a");
+    api.Open(9, "/b");
+    Event& end = api.Call(call, call == CALL_DUP2 || call == CALL_DUP3 ? 9 : 5, 5);
+    end.set_new_fd(5);
+    const Tables tables = trace.Aggregate();
+    ASSERT_GE(tables.life_size(), 2) << Call_Name(call);
+    EXPECT_EQ(tables.life(0).fd(), 5);
+    EXPECT_EQ(tables.life(0).end(),
+              OnlyEndsDescriptors(call) || call == CALL_LOGIN_TTY ? LIFE_END_CLOSED : LIFE_END_REPLACED)
+        << Call_Name(call);
+    EXPECT_EQ(tables.life(1).end(), LIFE_END_OPEN) << Call_Name(call);
+  }
 }
 
 TEST(DescriptorTest, AStreamsDescriptorLivesAsLongAsItsStream) {

@@ -5,7 +5,7 @@
 
 #include <cerrno>
 
-#include "collector/aggregate/pending.h"
+#include "proto/call_families.h"
 
 namespace socktale {
 namespace {

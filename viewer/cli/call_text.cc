@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "collector/aggregate/pending.h"
+#include "proto/call_families.h"
 #include "viewer/cli/call_arguments.h"
 #include "viewer/cli/format.h"
 #include "viewer/names/address.h"

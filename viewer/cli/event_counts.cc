@@ -5,6 +5,7 @@
 
 #include "base/status_macros.h"
 #include "collector/aggregate/pending.h"
+#include "proto/call_families.h"
 #include "proto/event_view.h"
 #include "proto/trace_file_reader.h"
 #include "viewer/cli/completeness.h"

@@ -15,6 +15,7 @@
 #include "collector/aggregate/address.h"
 #include "collector/aggregate/pending.h"
 #include "collector/aggregate/socket_type.h"
+#include "proto/call_families.h"
 
 namespace socktale {
 namespace {

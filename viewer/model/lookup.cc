@@ -8,8 +8,8 @@
 #include <string>
 
 #include "collector/aggregate/address.h"
-#include "collector/aggregate/pending.h"
 #include "collector/aggregate/socket_type.h"
+#include "proto/call_families.h"
 
 namespace socktale {
 namespace {
@@ -18,37 +18,8 @@ namespace {
 enum class Names { kNone, kFd, kResult };
 
 Names WhatNamesItsDescriptor(Call call) {
+  if (ReturnsNewDescriptor(call)) return Names::kResult;
   switch (call) {
-    case CALL_SOCKET:
-    case CALL_ACCEPT:
-    case CALL_ACCEPT4:
-    case CALL_OPEN:
-    case CALL_OPENAT:
-    case CALL_CREAT:
-    case CALL_EPOLL_CREATE:
-    case CALL_EPOLL_CREATE1:
-    case CALL_EVENTFD:
-    case CALL_TIMERFD_CREATE:
-    case CALL_SIGNALFD:
-    case CALL_MEMFD_CREATE:
-    case CALL_INOTIFY_INIT:
-    case CALL_FANOTIFY_INIT:
-    case CALL_PIDFD_OPEN:
-    case CALL_MKSTEMP:
-    case CALL_SHM_OPEN:
-    case CALL_MQ_OPEN:
-    case CALL_POSIX_OPENPT:
-    case CALL_OPENDIR:
-    case CALL_OPEN_BY_HANDLE_AT:
-    case CALL_OPEN_TREE:
-    case CALL_FSOPEN:
-    case CALL_FSMOUNT:
-    case CALL_FSPICK:
-    case CALL_FOPEN:
-    case CALL_TMPFILE:
-    case CALL_POPEN:
-    case CALL_SYSCALL:
-      return Names::kResult;
     case CALL_UNKNOWN:
     case CALL_POLL:
     case CALL_PPOLL:

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "collector/aggregate/pending.h"
+#include "proto/call_families.h"
 
 namespace socktale {
 namespace {

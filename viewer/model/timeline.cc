@@ -13,6 +13,7 @@
 
 #include "absl/hash/hash.h"
 #include "base/status_macros.h"
+#include "proto/call_families.h"
 #include "viewer/model/exchange.h"
 #include "viewer/model/phases.h"
 
@@ -299,11 +300,10 @@ void Builder::ActSteps() {
           step.end_received = EndReceived(!act.client, act.start_ns);
         }
         break;
-      case CALL_CLOSE:
-        last_close[act.client] = &act;
-        break;
       default:
-        if (!IsPassing(act.error)) {
+        if (OnlyEndsDescriptors(act.call) && act.call != CALL_CLOSE_RANGE) {  // which may have left it open
+          last_close[act.client] = &act;
+        } else if (!IsPassing(act.error)) {
           Step& step = add(StepKind::kError, act.end_ns, act.client, act.number);
           step.error = act.error;
           step.call = act.call;
