@@ -199,6 +199,19 @@ TEST_F(TimelineTest, AHalfCloseAndTheClosesAreSteps) {
   EXPECT_EQ(errors[0].error, static_cast<uint32_t>(ECONNRESET));
 }
 
+// The socket of a stream ends by fclose, whatever that returns.
+TEST_F(TimelineTest, AStreamThatIsClosedIsTheCloseOfItsSocket) {
+  Connect();
+  curl_->Send(5, "x");
+  curl_->Call(CALL_FCLOSE, 5, -1, {.error = ECONNRESET});
+  Build();
+  const std::vector<Step> closes = Steps(StepKind::kClose);
+  ASSERT_EQ(closes.size(), 1u);
+  EXPECT_TRUE(closes[0].from_client);
+  EXPECT_NE(closes[0].event, 0u);
+  EXPECT_TRUE(Steps(StepKind::kError).empty());
+}
+
 TEST_F(TimelineTest, ARefusedConnectIsAStepWithItsError) {
   curl_ = &builder_.Start("curl", 4242);
   curl_->Socket(5, AF_INET, SOCK_STREAM);

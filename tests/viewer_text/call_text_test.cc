@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <linux/close_range.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
@@ -23,6 +24,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -151,9 +153,15 @@ TEST(CallTextTest, SendfileNamesItsSource) {
   event.set_notes(EVENT_NOTE_READ_BACK);
   EXPECT_EQ(Describe(event), "sendfile(5, 7 at 100, →4) = 4");
   event.clear_payload();
+  event.clear_offset();
   event.set_payload_size(4);
+  event.set_size(4096);
   event.set_notes(EVENT_NOTE_NOT_SEEN);
-  EXPECT_EQ(Describe(event), "sendfile(5, 7 at 100, →4) = 4 | moved inside the kernel, not seen");
+  EXPECT_EQ(Describe(event), "sendfile(5, 7, 4096) = 4 | moved inside the kernel, not seen");
+  event = Make(CALL_SENDFILE, 5, -1, EAGAIN);
+  event.set_new_fd(7);
+  event.set_size(4096);
+  EXPECT_EQ(Describe(event), "sendfile(5, 7, 4096) = EAGAIN | no room yet");
 }
 
 TEST(CallTextTest, OptionsAndFcntl) {
@@ -351,6 +359,13 @@ TEST(CallTextTest, RequestsAndOffsetsAndCopiesHaveTheirNames) {
   event.clear_payload();
   EXPECT_EQ(Describe(event), "ioctl(5, 0x89ff) = 0");
 
+  event = Make(CALL_SETSOURCEFILTER, 5, 0);
+  event.set_address(testing::Inet("232.1.1.1", 0));
+  event.set_flags(MCAST_INCLUDE);
+  EXPECT_EQ(Describe(event), "setsourcefilter(5, 232.1.1.1:0, INCLUDE) = 0");
+  EXPECT_EQ(Describe(Make(CALL_GETSOURCEFILTER, 5, 0, EADDRNOTAVAIL)),
+            "getsourcefilter(5) ✗ EADDRNOTAVAIL | this machine has no such address");
+
   event = Make(CALL_PREAD, 3, 3);
   event.set_payload("abc");
   event.set_offset(4096);
@@ -394,6 +409,10 @@ TEST(CallTextTest, WatchesTimersAndSignals) {
   event.set_payload(&timer, sizeof timer);
   event.set_timeout_ns(1'000'000'000);
   EXPECT_EQ(Describe(event), "timerfd_settime(4, 1 s every 2 s) = 0");
+  timer.it_interval.tv_sec = INT64_MAX;  // as only a damaged file tells
+  timer.it_interval.tv_nsec = INT64_MAX;
+  event.set_payload(&timer, sizeof timer);
+  EXPECT_THAT(Describe(event), StartsWith("timerfd_settime(4, 1 s every "));
   event = Make(CALL_EVENTFD_WRITE, 4, 0);
   event.set_payload(Bytes("\x07", 8));
   EXPECT_EQ(Describe(event), "eventfd_write(4, [7]) = 0");
@@ -429,6 +448,9 @@ TEST(CallTextTest, NamesAndProcesses) {
   event.set_option(SYS_openat2);
   event.set_path("f");
   EXPECT_EQ(Describe(event), "syscall(openat2, \"f\") = 5");
+  event = Make(CALL_SYSCALL, 5, 5);
+  event.set_option(SYS_signalfd4);
+  EXPECT_EQ(Describe(event), "syscall(signalfd4) = 5");
 }
 
 // A call without a descriptor is never shown with a false 0.

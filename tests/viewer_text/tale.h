@@ -31,7 +31,7 @@ class Tale {
 
   // Writes what was built and opens it as `name`.
   NamedTrace Open(const testing::TraceBuilder& builder, const std::string& name, bool sealed = true) {
-    path_ = absl::StrCat(directory_, "/", name, ".tale");
+    path_ = PathOf(name);
     const absl::Status written = builder.WriteTale(path_, sealed);
     EXPECT_TRUE(written.ok()) << written;
     if (!sealed) path_ += ".part";
@@ -45,6 +45,9 @@ class Tale {
   }
 
   const std::string& path() const { return path_; }
+
+  // Where a trace of that name goes that a test writes itself.
+  std::string PathOf(const std::string& name) const { return absl::StrCat(directory_, "/", name, ".tale"); }
 
  private:
   std::string directory_;

@@ -47,16 +47,27 @@ std::string DatagramSizes(const EventView& event) {
   return JoinItems(items, event.datagrams.size());
 }
 
+// Whether bytes moved that could be kept: else the size stands in their place.
+bool HasPayload(const EventView& event) {
+  return event.payload_size > 0 && (event.notes & EVENT_NOTE_NOT_SEEN) == 0;
+}
+
+// Where the kernel took bytes from: "7", of a file "7 at 4096".
+std::string SourceText(const EventView& event) {
+  if ((event.notes & EVENT_NOTE_READ_BACK) == 0) return absl::StrCat(event.new_fd);
+  return absl::StrCat(event.new_fd, " at ", event.offset);
+}
+
 // send, recv and their like: descriptor, payload (or the size that was asked for), flags, address.
 void DescribeTransfer(const EventView& event, CallText& text) {
   text.before = absl::StrCat(CallName(event.call), "(", event.fd);
   const bool at_offset = IsAtOffset(event.call);
   if (at_offset && event.offset != UINT64_MAX) absl::StrAppend(&text.before, " at ", event.offset);
-  if (event.call == CALL_SENDFILE) absl::StrAppend(&text.before, ", ", event.new_fd, " at ", event.offset);
+  if (event.call == CALL_SENDFILE) absl::StrAppend(&text.before, ", ", SourceText(event));
   if (!event.datagrams.empty()) absl::StrAppend(&text.before, ", [", DatagramSizes(event), "]");
   text.before += ", ";
   text.payload_size = event.payload_size;
-  text.has_payload = event.payload_size > 0;
+  text.has_payload = HasPayload(event);
   if (!text.has_payload) absl::StrAppend(&text.before, event.size);
   if (event.error == 0) text.direction = DirectionOf(event.call);
   if (event.flags != 0) {
@@ -71,15 +82,10 @@ void DescribeTransfer(const EventView& event, CallText& text) {
 // splice and its like: where from, where to, payload (or the size that was asked for), flags.
 void DescribeCopy(const EventView& event, CallText& text) {
   text.before = absl::StrCat(CallName(event.call), "(");
-  if (event.call != CALL_VMSPLICE) {
-    absl::StrAppend(&text.before, event.new_fd);
-    const bool of_file = (event.notes & EVENT_NOTE_READ_BACK) != 0;
-    if (of_file) absl::StrAppend(&text.before, " at ", event.offset);
-    text.before += ", ";
-  }
+  if (event.call != CALL_VMSPLICE) absl::StrAppend(&text.before, SourceText(event), ", ");
   absl::StrAppend(&text.before, event.fd, ", ");
   text.payload_size = event.payload_size;
-  text.has_payload = event.payload_size > 0 && (event.notes & EVENT_NOTE_NOT_SEEN) == 0;
+  text.has_payload = HasPayload(event);
   if (!text.has_payload) absl::StrAppend(&text.before, event.size);
   if (event.flags != 0) absl::StrAppend(&text.after, ", ", Short(SpliceFlagNames(event.flags), "SPLICE_F_"));
   text.after += ")";

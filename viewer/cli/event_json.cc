@@ -153,8 +153,7 @@ Json EventJson(const TracedEvent& traced) {
   }
   object["call"] = CallName(event.call);
   if (HasDescriptor(event.call) && event.fd >= 0) {  // AT_FDCWD is none
-    const bool its_own = traced.life != nullptr && traced.life->fd() == event.fd;
-    object["fd"] = DescriptorId(process, event.fd, its_own ? traced.life->generation() : 0);
+    object["fd"] = DescriptorId(process, event.fd, traced.fd_life != nullptr ? traced.fd_life->generation() : 0);
   }
   if (HasSecondDescriptor(event)) object["new_fd"] = event.new_fd;
   if (traced.connection != nullptr) {
@@ -163,7 +162,9 @@ Json EventJson(const TracedEvent& traced) {
   }
   object["ret"] = event.result;
   if (event.error != 0) object["err"] = ErrnoName(event.error);
-  if (event.call == CALL_GETADDRINFO && event.result != 0) object["why"] = gai_strerror(static_cast<int>(event.result));
+  if ((event.call == CALL_GETADDRINFO || event.call == CALL_GETNAMEINFO) && event.result != 0) {
+    object["why"] = gai_strerror(static_cast<int>(event.result));
+  }
   AddNumber(object, "size", event.size);
   AddNumber(object, "flags", event.flags);
   if (event.notes != 0) {
@@ -174,7 +175,7 @@ Json EventJson(const TracedEvent& traced) {
   AddText(object, "path", event.path);
   AddNumber(object, "status_flags", event.status_flags);
   if (event.close_on_exec) object["close_on_exec"] = true;
-  AddNumber(object, "offset", event.offset);
+  if (event.offset != UINT64_MAX) AddNumber(object, "offset", event.offset);  // else the descriptor's own position
   if (!event.passed.empty()) object["passed"] = std::vector<int32_t>(event.passed.begin(), event.passed.end());
   if (!event.polled.empty()) object["polled"] = PolledJson(event);
   if (!event.datagrams.empty()) object["datagrams"] = DatagramsJson(event);

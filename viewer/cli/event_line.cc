@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "proto/call_families.h"
 #include "viewer/names/ids.h"
 
 namespace socktale {
@@ -47,6 +48,12 @@ EventLine DescribeEvent(const TracedEvent& traced, const EventLineOptions& optio
     line.from_client = traced.from_client;
   }
   line.text = DescribeCall(event, unicode);
+  if (traced.connection != nullptr && IsCopy(event.call) && event.error == 0) {
+    // To a socket, or from one: the connection is that of the one or the other.
+    const Endpoint& end = traced.from_client ? traced.connection->client() : traced.connection->server();
+    const bool leaves = traced.object != nullptr && traced.object->id() == end.object();
+    line.text.direction = leaves ? Direction::kLeaves : Direction::kEnters;
+  }
   line.payload = std::string(event.payload.substr(0, options.payload_bytes));
   return line;
 }

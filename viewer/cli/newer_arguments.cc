@@ -4,10 +4,13 @@
 // start processes and look names up.
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
+#include <algorithm>
 #include <climits>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -73,7 +76,10 @@ std::string TimerInWords(const EventView& event, bool unicode) {
   if (event.payload.size() != sizeof timer) return "";
   std::memcpy(&timer, event.payload.data(), sizeof timer);
   std::string words = TimeoutInWords(event.timeout_ns, unicode);
-  const int64_t interval_ns = timer.it_interval.tv_sec * 1'000'000'000 + timer.it_interval.tv_nsec;
+  constexpr int64_t kSecondNs = 1'000'000'000;
+  constexpr int64_t kLongest = INT64_MAX / kSecondNs - 1;  // of longer ones a damaged file alone tells
+  const int64_t interval_ns = std::clamp<int64_t>(timer.it_interval.tv_sec, 0, kLongest) * kSecondNs +
+                              std::clamp<int64_t>(timer.it_interval.tv_nsec, 0, kSecondNs);
   if (interval_ns > 0) absl::StrAppend(&words, " every ", TimeoutInWords(interval_ns, unicode));
   return words;
 }
@@ -153,6 +159,10 @@ std::string NewerArgumentsOf(const EventView& event, bool unicode) {
     // ---- Requests to a descriptor -------------------------------------------------------------------------------
     case CALL_IOCTL:
       return Listed({fd, IoctlName(event.option), NumberAtPointer<int32_t>(event)});
+    case CALL_GETSOURCEFILTER:
+    case CALL_SETSOURCEFILTER:
+      // The group is there where the call worked, and with it what is to be done with the sources.
+      return Listed({fd, address, address.empty() ? "" : event.flags == MCAST_INCLUDE ? "INCLUDE" : "EXCLUDE"});
     case CALL_ISFDTYPE:
       return Listed({fd, Short(FileTypeName(event.option), "S_")});
     // ---- Processes and names ------------------------------------------------------------------------------------

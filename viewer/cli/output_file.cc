@@ -28,7 +28,6 @@ constexpr size_t kPeekBytes = 4096;
 
 constexpr int kEndingSignals[] = {SIGINT, SIGTERM, SIGHUP};
 char removed_on_signal[PATH_MAX];  // a command writes one file; "": none
-static_assert(PATH_MAX == sizeof removed_on_signal);
 
 void RemoveAndEnd(int signal) {
   unlink(removed_on_signal);

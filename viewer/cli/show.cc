@@ -28,9 +28,13 @@ namespace {
 // How long to wait before looking for more in a trace that grows.
 constexpr int kLivePollMs = 100;
 
+// What may wait for its turn: far more than threads are ever in calls at one time.
+constexpr size_t kMostWaiting = 1 << 16;
+constexpr size_t kMostWaitingBytes = 256 << 20;
+
 // Prints events in the order in which their calls returned, each with its whole payload. They come in the order of
 // their entry, so one can be printed when a later one was entered once it had returned: no more than one event per
-// thread waits here.
+// thread waits here, unless a hostile file has calls that never return.
 class ShowPrinter {
  public:
   ShowPrinter(const ShowOptions& options, const CommonOptions& common, const TraceHeader& header, Output& output)
@@ -60,10 +64,15 @@ class ShowPrinter {
       waiting.line = DescribeEvent(traced, line_options_, output_.look().unicode);
     }
     waiting.payload = std::string(event.payload.substr(0, payload_bytes_));
+    waiting_bytes_ += traced.key.size - waiting.bytes;  // (numbers that a hostile file repeats)
+    waiting.bytes = traced.key.size;
     waiting.payload_size = event.payload_size;
     waiting.goes_on = (event.notes & EVENT_NOTE_MORE) != 0;
     if (waiting.goes_on) split_[thread] = key;
-    return true;
+    while ((waiting_.size() > kMostWaiting || waiting_bytes_ > kMostWaitingBytes) && waiting_.size() > 1 && !done()) {
+      PrintFirst();
+    }
+    return !done();
   }
 
   // Prints what still waits.
@@ -81,6 +90,7 @@ class ShowPrinter {
     Json json;
     std::string payload;
     uint64_t payload_size = 0;
+    size_t bytes = 0;      // encoded, without what followed of its payload
     bool goes_on = false;  // more of its payload may come
   };
 
@@ -110,18 +120,21 @@ class ShowPrinter {
     const auto may_go = [by_ns](const Key& key, const Waiting& event) {
       return by_ns == UINT64_MAX || key.first < by_ns || (key.first == by_ns && !event.goes_on);
     };
-    while (!waiting_.empty() && !done() && may_go(waiting_.begin()->first, waiting_.begin()->second)) {
-      Waiting& waiting = waiting_.begin()->second;
-      if (common_.json) {
-        if (waiting.payload_size > 0) AddPayload(waiting.json, waiting.payload, waiting.payload_size);
-        WriteJson(output_, waiting.json);
-      } else {
-        waiting.line.payload = std::move(waiting.payload);
-        output_.Line(format_.Format(waiting.line, output_));
-      }
-      ++printed_;
-      waiting_.erase(waiting_.begin());
+    while (!waiting_.empty() && !done() && may_go(waiting_.begin()->first, waiting_.begin()->second)) PrintFirst();
+  }
+
+  void PrintFirst() {
+    Waiting& waiting = waiting_.begin()->second;
+    waiting_bytes_ -= waiting.bytes;
+    if (common_.json) {
+      if (waiting.payload_size > 0) AddPayload(waiting.json, waiting.payload, waiting.payload_size);
+      WriteJson(output_, waiting.json);
+    } else {
+      waiting.line.payload = std::move(waiting.payload);
+      output_.Line(format_.Format(waiting.line, output_));
     }
+    ++printed_;
+    waiting_.erase(waiting_.begin());
   }
 
   const CommonOptions& common_;
@@ -130,6 +143,7 @@ class ShowPrinter {
   const size_t payload_bytes_;
   EventLineFormat format_;
   std::map<Key, Waiting> waiting_;
+  size_t waiting_bytes_ = 0;                // encoded
   absl::flat_hash_map<Thread, Key> split_;  // events whose payload goes on
   uint64_t printed_ = 0;
 };
@@ -142,22 +156,25 @@ void PrintCallsInProgress(const Trace& trace, const CommonOptions& common, Outpu
   for (const socktale::Thread& thread : trace.tables().thread()) {
     if (thread.in_call() == CALL_UNKNOWN) continue;
     const Process* process = trace.process(thread.process());
+    const bool on_descriptor = WorksOnDescriptor(thread.in_call()) && thread.in_fd() >= 0;
     if (common.json) {
       Json object = {{"type", "in_call"},
                      {"tid", thread.tid()},
                      {"call", CallName(thread.in_call())},
-                     {"number", thread.in_fd()},
                      {"t_ns", thread.in_since_ns()}};
-      const DescriptorLife* life = trace.LifeAt(thread.process(), thread.in_fd(), thread.in_since_ns());
-      object["fd"] = DescriptorId(process, thread.in_fd(), life != nullptr ? life->generation() : 0);
+      if (on_descriptor) {
+        const DescriptorLife* life = trace.LifeAt(thread.process(), thread.in_fd(), thread.in_since_ns());
+        object["number"] = thread.in_fd();
+        object["fd"] = DescriptorId(process, thread.in_fd(), life != nullptr ? life->generation() : 0);
+      }
       AddProcess(object, process);
       WriteJson(output, object);
       continue;
     }
     output.Line(output.Paint(
-        Style::kRemark,
-        absl::StrCat(process != nullptr ? ProcessLabel(*process) : "", " is still in ", CallName(thread.in_call()), "(",
-                     thread.in_fd(), ") since ", since.Format(thread.in_since_ns()))));
+        Style::kRemark, absl::StrCat(process != nullptr ? ProcessLabel(*process) : "", " is still in ",
+                                     CallName(thread.in_call()), "(", on_descriptor ? absl::StrCat(thread.in_fd()) : "",
+                                     ") since ", since.Format(thread.in_since_ns()))));
   }
 }
 

@@ -20,7 +20,7 @@ namespace {
 constexpr size_t kKeptBytes = 64 << 20;
 constexpr size_t kKeptBlocks = 64;
 
-// Events that wait for their turn, about 40 MB of keys. Honest files come near it only where one call lasted while
+// Events that wait for their turn, 32 MiB of keys. Honest files come near it only where one call lasted while
 // millions of others came and went; a few hundred bytes of a hostile one can hold more, all at the same moment.
 constexpr size_t kMostWaiting = 1 << 20;
 

@@ -77,6 +77,22 @@ bool IsWildcard(absl::string_view address) {
 
 bool HasDescriptor(Call call) { return WhatNamesItsDescriptor(call) != Names::kNone; }
 
+bool WorksOnDescriptor(Call call) {
+  switch (call) {
+    case CALL_ACCEPT:
+    case CALL_ACCEPT4:
+    case CALL_OPENAT:
+    case CALL_SIGNALFD:
+    case CALL_OPEN_BY_HANDLE_AT:
+    case CALL_OPEN_TREE:
+    case CALL_FSMOUNT:
+    case CALL_FSPICK:
+      return true;
+    default:
+      return HasDescriptor(call) && !ReturnsNewDescriptor(call) && !MakesItsDescriptor(call);
+  }
+}
+
 Lookup::Lookup(const Tables& tables) {
   for (const Process& process : tables.process()) {
     processes_.try_emplace(process.id(), &process);
@@ -179,6 +195,13 @@ const DescriptorLife* Lookup::LifeOf(const Process* process, const EventView& ev
       break;
   }
   return LifeAt(process->id(), event.fd, MakesItsDescriptor(event.call) ? event.end_ns() : event.start_ns);
+}
+
+const DescriptorLife* Lookup::LifeOfNumber(const Process* process, const EventView& event,
+                                           const DescriptorLife* life) const {
+  const bool of_result = event.error == 0 && event.result == event.fd;
+  if (process == nullptr || of_result || !ReturnsNewDescriptor(event.call)) return life;
+  return LifeAt(process->id(), event.fd, event.start_ns);
 }
 
 const DescriptorLife* Lookup::SourceOf(const Process* process, const EventView& event) const {

@@ -28,6 +28,9 @@ struct Side {
 // Whether Event.fd of a call is a descriptor's number where it is not negative: of the one worked on, or the one made.
 bool HasDescriptor(Call call);
 
+// Whether a call works on a descriptor that was there before it, which is what its Event.fd and Thread.in_fd name.
+bool WorksOnDescriptor(Call call);
+
 // The tables must outlive it. Ids that hostile tables repeat or leave out find the first one or nothing.
 class Lookup {
  public:
@@ -52,6 +55,10 @@ class Lookup {
 
   // The life an event works on; what it makes for calls that make one. Null for calls without a descriptor.
   const DescriptorLife* LifeOf(const Process* process, const EventView& event) const;
+
+  // The life of Event.fd itself: of calls that work on one descriptor and return another (accept, openat) that of the
+  // one worked on. life: LifeOf.
+  const DescriptorLife* LifeOfNumber(const Process* process, const EventView& event, const DescriptorLife* life) const;
 
   // The life that sendfile or splice took its bytes from (Event.new_fd). Null for other calls.
   const DescriptorLife* SourceOf(const Process* process, const EventView& event) const;

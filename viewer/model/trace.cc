@@ -119,6 +119,7 @@ void Trace::Describe(const EventKey& key, const RunView& run, const EventView& e
     return life == nullptr ? nullptr : lookup_->object(life->object());
   };
   traced.life = lookup_->LifeOf(traced.process, event);
+  traced.fd_life = lookup_->LifeOfNumber(traced.process, event, traced.life);
   traced.object = object_of(traced.life);
   traced.source = object_of(lookup_->SourceOf(traced.process, event));
   for (const Object* object : {traced.object, traced.source}) {

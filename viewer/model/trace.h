@@ -30,7 +30,8 @@ struct TracedEvent {
   const RunView* run = nullptr;      // likewise
   EventKey key;                      // to read the event again
   const Process* process = nullptr;
-  const DescriptorLife* life = nullptr;  // of event->fd at the call's entry (socket, accept: of the new descriptor)
+  const DescriptorLife* life = nullptr;     // of event->fd at the call's entry (socket, accept: of the new descriptor)
+  const DescriptorLife* fd_life = nullptr;  // of event->fd itself (accept: of the listener)
   const Object* object = nullptr;
   const Object* source = nullptr;  // sendfile, splice: what the bytes were taken from
   const Connection* connection = nullptr;

@@ -133,6 +133,10 @@ constexpr Constant kCloneFlags[] = {
 constexpr uint32_t kExitSignal = 0xff;  // CSIGNAL (linux/sched.h)
 
 constexpr Constant kSystemCalls[] = {
+    {SYS_signalfd4, "signalfd4"},
+#ifdef SYS_signalfd
+    {SYS_signalfd, "signalfd"},
+#endif
     {SYS_openat2, "openat2"},
     {SYS_userfaultfd, "userfaultfd"},
     {SYS_perf_event_open, "perf_event_open"},
