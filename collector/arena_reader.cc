@@ -266,6 +266,10 @@ void ArenaReader::EndImage(uint32_t image) {
   for (auto& [number, chunk] : chunks_) {
     if (chunk->writer.image == image) chunk->ended = true;
   }
+}
+
+void ArenaReader::ForgetImage(uint32_t image) {
+  images_.erase(image);
   absl::erase_if(writers_,
                  [image](const auto& entry) { return entry.first.image == image && entry.second.chunks.empty(); });
 }

@@ -109,6 +109,9 @@ class ArenaReader {
   // The image's process is gone, or it executed another program: its chunks grow no more, whatever their state says.
   void EndImage(uint32_t image);
 
+  // Nothing of the image will come any more: its slot is given back. Else images would take memory for ever.
+  void ForgetImage(uint32_t image);
+
   // Frees chunks that writers of a process slot had claimed when they were killed, before they were open. Only once
   // the slot's image has ended.
   void FreeClaimed(uint32_t slot);
@@ -171,10 +174,10 @@ class ArenaReader {
   absl::flat_hash_set<WriterKey> active_;                       // writers with chunks that are not done
   std::vector<WriterKey> pass_;                                 // writers that the pass has yet to visit
   std::vector<std::bitset<abi::kChunksPerSegment>> populated_;  // per segment: chunks seen before
-  absl::flat_hash_set<uint32_t> images_;                        // of which a chunk was found, ever
-  std::vector<uint32_t> new_images_;                            // since TakeNewImages
-  uint32_t seen_taken_ = 0;                                     // ArenaHeader::chunks_taken at the last Look
-  uint32_t missing_ = 0;                                        // chunks counted there that were not found yet
+  absl::flat_hash_set<uint32_t> images_;  // of which a chunk was found, and that are not forgotten
+  std::vector<uint32_t> new_images_;      // since TakeNewImages
+  uint32_t seen_taken_ = 0;               // ArenaHeader::chunks_taken at the last Look
+  uint32_t missing_ = 0;                  // chunks counted there that were not found yet
   uint32_t in_use_[abi::kSizeClasses] = {};
   uint64_t freed_ = 0;
   uint64_t malformed_ = 0;

@@ -360,6 +360,8 @@ void RecordingSession::SettleEnded() {
     }
     shared.drops.store(0, std::memory_order_relaxed);
     reader_.FreeClaimed(slot->second);
+    reader_.ForgetImage(end.image);
+    unrecorded_.ForgetImage(end.image);
     shared.state.store(abi::kSlotFree, std::memory_order_release);
     known_slots_.reset(slot->second);
     slot_of_image_.erase(slot);

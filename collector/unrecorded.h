@@ -28,6 +28,9 @@ class UnrecordedPrograms {
   // Says which process an image is: a pid alone means nothing across pid namespaces.
   void ImageStarted(uint32_t image, uint32_t pid, uint64_t pid_namespace);
 
+  // All that the image wrote has been added.
+  void ForgetImage(uint32_t image) { images_.erase(image); }
+
   // A process of this pid executes a program; start_ns as in events.
   void Executing(uint32_t pid, uint64_t pid_namespace, Image image);
 

@@ -111,6 +111,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     (void)reader.CallsInProgress();
     for (const WriterKey& writer : reader.QuietWriters(UINT64_MAX)) reader.EndWriter(writer);
     if (n % 5 == 0) reader.EndImage(1);
+    if (n % 10 == 0) reader.ForgetImage(1);
   }
   return 0;
 }

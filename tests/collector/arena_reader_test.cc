@@ -150,6 +150,27 @@ TEST_F(ArenaReaderTest, FreesAnOpenChunkOfAnImageThatEnded) {
   EXPECT_EQ(StateOf(thread), uint32_t{abi::kChunkFree});
 }
 
+// Servers that fork for each request have images without end.
+TEST_F(ArenaReaderTest, KeepsNothingOfAnImageThatIsForgotten) {
+  FakeThread thread(&shim_, 1);
+  const auto write_and_free = [&](uint64_t number) {
+    thread.Write(NumberedEvent(3, number));
+    thread.Seal();
+    EXPECT_THAT(Take(), ElementsAre(number));
+    reader_.Written(taken_);
+  };
+  write_and_free(1);
+  EXPECT_THAT(reader_.TakeNewImages(), ElementsAre(shim_.image()));
+  write_and_free(2);
+  EXPECT_THAT(reader_.TakeNewImages(), IsEmpty()) << "it is known";
+  reader_.EndImage(shim_.image());
+  reader_.ForgetImage(shim_.image());
+  thread.set_sequence(0);
+  write_and_free(3);  // and is not taken for a chunk that was there before
+  EXPECT_THAT(reader_.TakeNewImages(), ElementsAre(shim_.image()));
+  EXPECT_EQ(reader_.malformed_chunks(), 0u);
+}
+
 TEST_F(ArenaReaderTest, FreesWhatAKilledWriterHadClaimedAndNothingElse) {
   FakeThread thread(&shim_, 1);
   thread.Write(NumberedEvent(3, 1));
