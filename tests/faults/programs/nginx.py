@@ -56,9 +56,18 @@ def main():
     def pid():
         return int(stage.read('nginx.pid') or 0)
 
+    def children(master):
+        listed = pathlib.Path(f'/proc/{master}/task/{master}/children')
+        return listed.read_text().split() if listed.exists() else []
+
     def workers(master):
-        children = pathlib.Path(f'/proc/{master}/task/{master}/children')
-        return len(children.read_text().split()) if children.exists() else 0
+        return len(children(master))
+
+    def takes_no_more(worker):
+        try:
+            return b'shutting down' in pathlib.Path(f'/proc/{worker}/cmdline').read_bytes()
+        except OSError:
+            return True
 
     stage.write('www/big', bytes(range(251)) * 20_000)
     # As a daemon: nginx takes a new binary only when its parent is not the one that started it.
@@ -73,8 +82,10 @@ def main():
     answer = slow.getresponse()
     begun = answer.read(1000)
     configure('second')
+    first = children(old)
     os.kill(old, signal.SIGHUP)
     stage.until(lambda: ask('/which')[1] == 'second', 'the new configuration')
+    stage.until(lambda: all(map(takes_no_more, first)), 'the old workers to take no more')
     answers()
     stage.answer('download over the reload', hashlib.sha256(begun + answer.read()).hexdigest())
     slow.close()
