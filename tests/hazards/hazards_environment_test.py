@@ -76,6 +76,12 @@ os.execve(talker, [talker, 'execve', '7'], {{}})
         self.assertEqual(self.programs().count(os.path.realpath('/bin/sh')), 7)
         self.assert_complete()
 
+    def test_row11_system_in_several_threads_at_once(self):
+        stdout, stderr = self.same_behaviour([self.built('shells_beside'), '4', '40'], status=3)
+        self.assertEqual((stdout, stderr), (b'done\n', b''))
+        self.assertEqual(self.programs().count(os.path.realpath('/bin/sh')), 1 + 100 + 4 * 40 + 30)
+        self.assert_complete()
+
     def test_row11b_nginx_wipes_its_environment(self):
         port = self.free_port()
         self.write('www/hello.txt', 'hello, world\n')
