@@ -33,7 +33,7 @@ constexpr size_t kLeastSplit = 1024;
 
 static_assert(kHeadRoom + kMaxAddress + 3 + kMaxTail + kLeastSplit <= abi::kChunkBytes[abi::kSizeClasses - 1]);
 
-// One nesting level of a thread: its open chunk, and whether an event is being written into it.
+// One nesting level of a thread: its open chunk.
 struct Level {
   abi::ChunkHeader* header;  // null: no open chunk
   uint8_t* data;
@@ -43,8 +43,7 @@ struct Level {
   uint64_t sequence;  // of the last chunk taken
   uint32_t size_class;
   uint32_t number;  // the open chunk's
-  uint32_t ticket;  // raised when a busy section begins, and when one is found abandoned
-  uintptr_t frame;  // stack address of the busy section's writer; 0: idle, or just becoming busy or idle
+  uint32_t ticket;  // raised when a busy section begins
   arena::Backlog backlog;
 };
 
@@ -52,10 +51,10 @@ struct Thread {
   uint64_t generation;  // of the image that the rest belongs to
   uint64_t start_ns;    // when it took its first chunk
   uint32_t tid;
-  uint32_t depth;                // levels that are busy
   bool attaching;                // between BeginAttachAfterFork and BecomeWriter
   int shared_with;               // while generation is kShared: the other's thread id; 0: not known yet; or kSeveral
   uint64_t unshared_generation;  // that it has again when it is alone
+  uintptr_t frame[kLevels];      // of each level, the stack address of the busy section's writer; 0: idle
   Level level[kLevels];
 };
 
@@ -67,7 +66,7 @@ constexpr uint64_t kShared = kNeverAttached - 2;  // another runs on this thread
 constexpr int kSeveral = -1;
 
 constinit __thread Thread thread
-    __attribute__((tls_model("initial-exec"))) = {kNeverAttached, 0, 0, 0, false, 0, 0, {}};
+    __attribute__((tls_model("initial-exec"))) = {kNeverAttached, 0, 0, false, 0, 0, {}, {}};
 
 // The page that the kernel empties in a forked child (MADV_WIPEONFORK). It holds the image's generation.
 constinit std::atomic<uint64_t> before_attach{0};
@@ -115,7 +114,7 @@ bool BeginThread(uint64_t start_ns) {
   if (tid == 0) return false;
   // Chunks that stand here belong to the image that forked: they are not ours to seal.
   for (Level& level : thread.level) level = Level{};
-  thread.depth = 0;
+  for (uintptr_t& frame : thread.frame) frame = 0;
   thread.start_ns = 0;
   thread.tid = tid;
   thread.generation = generation;
@@ -135,40 +134,48 @@ bool OnAlternateStack() {
   return RawSyscall(SYS_sigaltstack, 0, RawPointer(&stack)) != 0 || (stack.ss_flags & SS_ONSTACK) != 0;
 }
 
-// A handler that jumped out of a busy section left its level raised. Such a section's frame lies below ours on the same
+bool Busy() {
+  static_assert(kLevels == 4);
+  return __builtin_expect((thread.frame[0] | thread.frame[1] | thread.frame[2] | thread.frame[3]) != 0, 0);
+}
+
+// Levels that are busy, and those below one that is: the number of the next free one.
+uint32_t Depth() {
+  uint32_t depth = kLevels;
+  while (depth > 0 && thread.frame[depth - 1] == 0) --depth;
+  return depth;
+}
+
+// A handler that jumped out of a busy section left its level busy. Such a section's frame lies below ours on the same
 // stack: it cannot be alive.
-bool IsAbandoned(const Level& level, uintptr_t frame) {
-  return level.frame != 0 && level.frame <= frame && !OnAlternateStack();
+bool IsAbandoned(uint32_t number, uintptr_t frame) {
+  return thread.frame[number] != 0 && thread.frame[number] <= frame && !OnAlternateStack();
 }
 
 // Makes level `number` of this thread busy, for a writer whose frame is at `frame`. Returns its ticket. A handler may
-// break in anywhere: before the level counts as busy the handler takes it for itself and leaves it idle again; from
-// then on it takes the next, for a level without a frame is not abandoned.
+// break in anywhere, and jump away: one store makes the level busy, and one (EndBusy) makes it idle. Before the first
+// the handler takes the level for itself and leaves it idle again, or abandoned, which is nobody's by then; after that
+// it takes the next.
 uint32_t BeginBusy(uint32_t number, uintptr_t frame) {
-  Level& level = thread.level[number];
-  thread.depth = number + 1;
   SignalFence();
-  const uint32_t ticket = ++level.ticket;
-  level.frame = frame;
+  thread.frame[number] = frame;
   SignalFence();
-  return ticket;
+  return ++thread.level[number].ticket;
 }
 
 void EndBusy(uint32_t number) {
   SignalFence();
-  thread.level[number].frame = 0;
+  thread.frame[number] = 0;
   SignalFence();
-  thread.depth = number;
 }
 
 // The chunks of abandoned levels are sealed, so that if one lives after all (a handler that switches stacks by hand) it
 // writes where nobody reads.
 void LowerAbandonedLevels(uintptr_t frame) {
-  while (thread.depth > 0 && IsAbandoned(thread.level[thread.depth - 1], frame)) {
-    Level& level = thread.level[thread.depth - 1];
-    ++level.ticket;
-    SealLevel(level);
-    EndBusy(thread.depth - 1);
+  for (uint32_t depth = Depth(); depth > 0 && IsAbandoned(depth - 1, frame); --depth) {
+    BeginBusy(depth - 1, frame);  // ours: no handler lowers it a second time
+    SealLevel(thread.level[depth - 1]);
+    EndBusy(depth - 1);
   }
 }
 
@@ -227,8 +234,10 @@ EventWriter::EventWriter(const EventHead& head, size_t tail_room) : head_(head) 
   }
   generation_ = thread.generation;
   const uintptr_t frame = reinterpret_cast<uintptr_t>(this);
-  if (__builtin_expect(thread.depth != 0, 0)) LowerAbandonedLevels(frame);
-  level_ = thread.depth;
+  if (Busy()) {
+    LowerAbandonedLevels(frame);
+    level_ = Depth();
+  }
   if (level_ == kLevels) {
     arena::CountDrop(abi::kDropNested, head.moved, current_slot);
     return;
@@ -359,10 +368,15 @@ void EventWriter::Drop(abi::DropCause cause) {
 }
 
 // False: nothing was published, because a handler that interrupted us has forked and this is the child, where the event
-// has no business (the parent publishes it), or because the busy section was taken for abandoned.
-bool EventWriter::Publish() {
+// has no business (the parent publishes it), or because the busy section was taken for abandoned, which is counted.
+// published: bytes of payload in the events before this one.
+bool EventWriter::Publish(size_t published) {
   Level& level = thread.level[level_];
-  if (__builtin_expect(Generation() != generation_ || level.ticket != ticket_, 0)) return false;
+  if (__builtin_expect(Generation() != generation_, 0)) return false;
+  if (__builtin_expect(level.ticket != ticket_, 0)) {
+    arena::CountDrop(abi::kDropNested, head_.moved - published, current_slot);
+    return false;
+  }
   writer_.EndReserved<kLengthWidth>(length_);
   level.used = static_cast<uint32_t>(writer_.position() - level.data);
   level.header->committed.store(level.used, std::memory_order_release);
@@ -371,7 +385,7 @@ bool EventWriter::Publish() {
 
 void EventWriter::Commit() {
   if (vfork_pid_ != 0) writer_.Uint<field::event::kPid>(vfork_pid_);
-  if (!Publish()) return;
+  if (!Publish(0)) return;
   if (__builtin_expect(more_, 0)) {
     WriteContinuations();
     if (Generation() != generation_ || thread.level[level_].ticket != ticket_) return;
@@ -399,7 +413,7 @@ void EventWriter::WriteContinuations() {
     writer_.Uint<field::event::kNotes>(notes);
     writer_.Uint<field::event::kContinuation>(before);
     if (vfork_pid_ != 0) writer_.Uint<field::event::kPid>(vfork_pid_);
-    if (!Publish() || !whole) return;
+    if (!Publish(before) || !whole) return;
   }
 }
 
@@ -407,7 +421,7 @@ void EventWriter::WriteContinuations() {
 
 void EnterCall(uint32_t call, int fd, uint64_t start_ns) {
   if (!ThreadIsCurrent(start_ns)) return;
-  if (thread.depth != 0) return;  // in a handler amid the writing of an event: the note would be of another chunk
+  if (Busy()) return;  // in a handler amid the writing of an event: the note would be of another chunk
   Level& level = thread.level[0];
   if (__builtin_expect(level.header == nullptr, 0)) {
     if (level.sequence != 0) return;  // sealed before exec, or no room: the next event takes one
@@ -424,7 +438,7 @@ void EnterCall(uint32_t call, int fd, uint64_t start_ns) {
 }
 
 void LeaveCall() {
-  if (thread.depth != 0 || thread.generation != Generation()) return;
+  if (Busy() || thread.generation != Generation()) return;
   abi::ChunkHeader* const header = *const_cast<abi::ChunkHeader* volatile*>(&thread.level[0].header);
   if (header != nullptr) header->in_call.store(0, std::memory_order_relaxed);
 }
@@ -463,8 +477,8 @@ bool BeginAttachAfterFork() {
 
 bool ForkedAmidWriting() {
   const uintptr_t frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  for (uint32_t i = 0; i < thread.depth; ++i) {
-    if (!IsAbandoned(thread.level[i], frame)) return true;
+  for (uint32_t i = 0; i < kLevels; ++i) {
+    if (thread.frame[i] != 0 && !IsAbandoned(i, frame)) return true;
   }
   return false;
 }
@@ -498,8 +512,15 @@ void ThreadSharedWith(int tid) {
 bool ThreadIsShared() { return thread.generation == kShared; }
 
 void SealThreadChunks() {
-  if (thread.generation != Generation() || thread.depth != 0) return;
-  for (Level& level : thread.level) SealLevel(level);
+  if (thread.generation != Generation() || Busy()) return;
+  // Busy meanwhile: a handler's event must not find a chunk that is half sealed. From the highest, for such an event
+  // opens one above. (It stays open: the collector takes it when the thread is gone.)
+  for (uint32_t i = kLevels; i-- > 0;) {
+    if (thread.level[i].header == nullptr) continue;
+    BeginBusy(i, reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+    SealLevel(thread.level[i]);
+    EndBusy(i);
+  }
 }
 
 }  // namespace socktale

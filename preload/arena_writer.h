@@ -105,7 +105,7 @@ class EventWriter {
   void BeginFrame();
   size_t WritePayload(size_t size);
   void CopyPayload(uint8_t* to, size_t size);
-  bool Publish();
+  bool Publish(size_t published);
   void WriteContinuations();
   void Drop(abi::DropCause cause);
 

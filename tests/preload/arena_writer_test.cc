@@ -9,11 +9,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -318,6 +321,142 @@ TEST_F(ArenaWriterTest, TakesBackLevelsThatWereJumpedOutOf) {
   const auto written = Take();
   ASSERT_THAT(written, SizeIs(1));
   EXPECT_EQ(written[0].level, 0u);
+}
+
+// ---- Handlers between any two instructions ------------------------------------------------------------------------
+
+#if defined(__x86_64__)
+// Runs calls one instruction at a time, by the processor's trap flag, and a handler after the n-th or after each.
+class Stepper {
+ public:
+  Stepper() {
+    struct sigaction action = {};
+    action.sa_sigaction = &OnTrap;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGTRAP, &action, &old_);
+  }
+  ~Stepper() { sigaction(SIGTRAP, &old_, nullptr); }
+
+  // False: the call has fewer than `n` instructions.
+  static bool Nth(long n, void (*call)(), void (*handler)()) {
+    steps_left_ = n;
+    handler_ = handler;
+    Step(call);
+    return steps_left_ <= 0;
+  }
+  static void Each(void (*call)(), void (*handler)()) {
+    steps_left_ = kEach;
+    handler_ = handler;
+    Step(call);
+  }
+
+ private:
+  static constexpr long kEach = -1;
+  static constexpr long kTrapFlag = 0x100;
+
+  static __attribute__((noinline)) void Step(void (*call)()) {
+    asm volatile("subq $128, %%rsp\n\tpushfq\n\torq %0, (%%rsp)\n\tpopfq\n\taddq $128, %%rsp" ::"i"(kTrapFlag)
+                 : "cc", "memory");
+    call();
+    asm volatile("subq $128, %%rsp\n\tpushfq\n\tandq %0, (%%rsp)\n\tpopfq\n\taddq $128, %%rsp" ::"i"(~kTrapFlag)
+                 : "cc", "memory");
+  }
+  static void OnTrap(int, siginfo_t*, void* context) {
+    if (steps_left_ != kEach) {
+      steps_left_ = steps_left_ - 1;
+      if (steps_left_ > 0) return;
+      static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_EFL] &= ~kTrapFlag;
+    }
+    handler_();
+  }
+
+  static inline volatile long steps_left_ = 0;
+  static inline void (*handler_)() = nullptr;
+  struct sigaction old_ = {};
+};
+
+void WriteOne() {
+  EventHead head;
+  head.call = field::CALL_SEND;
+  head.start_ns = head.end_ns = Now();
+  WriteEvent(head);
+}
+
+sigjmp_buf jumped_to;
+
+TEST_F(ArenaWriterTest, AHandlerMayJumpOutOfAnEventAfterAnyInstruction) {
+  const Stepper stepper;
+  const uint64_t before = Drops(abi::kDropNested);
+  volatile long n = 1;
+  volatile bool more = true;
+  while (more) {
+    WriteOne();  // there is an open chunk
+    if (sigsetjmp(jumped_to, 1) == 0) more = Stepper::Nth(n, &WriteOne, [] { siglongjmp(jumped_to, 1); });
+    ASSERT_FALSE(ForkedAmidWriting()) << "after " << n << " instructions";
+    WriteOne();
+    const auto written = Take();
+    ASSERT_THAT(written, testing::AllOf(SizeIs(testing::Ge(2u)), SizeIs(testing::Le(3u))))
+        << "after " << n << " instructions";
+    for (const Written& one : written) ASSERT_EQ(one.level, 0u) << "after " << n << " instructions";
+    n = n + 1;
+  }
+  EXPECT_GT(n, 50);
+  EXPECT_EQ(Drops(abi::kDropNested), before);
+}
+
+volatile size_t written_by_handler = 0;
+
+TEST_F(ArenaWriterTest, AHandlerMayRecordAfterAnyInstructionOfTheSealing) {
+  const Stepper stepper;
+  const uint64_t before = Drops(abi::kDropNested);
+  written_by_handler = 0;
+  WriteOne();
+  Stepper::Each(&SealThreadChunks, [] {
+    WriteOne();
+    written_by_handler = written_by_handler + 1;
+  });
+  EXPECT_GT(written_by_handler, 30u);
+  EXPECT_THAT(Take(), SizeIs(1 + written_by_handler));
+  EXPECT_EQ(Drops(abi::kDropNested), before);
+}
+#endif
+
+// Two stacks that a program switches between by hand: the addresses on the one say nothing of the other.
+ucontext_t lower, upper, main_context;
+
+TEST_F(ArenaWriterTest, CountsTheEventOfALevelThatWasTakenForAbandonedAndLives) {
+  constexpr size_t kStack = 512 << 10;
+  std::vector<char> stacks(2 * kStack);
+  getcontext(&lower);
+  getcontext(&upper);
+  lower.uc_stack.ss_sp = stacks.data();
+  upper.uc_stack.ss_sp = stacks.data() + kStack;
+  lower.uc_stack.ss_size = upper.uc_stack.ss_size = kStack;
+  lower.uc_link = &main_context;
+  upper.uc_link = &lower;
+  makecontext(
+      &lower,
+      [] {
+        char bytes[] = "lost";
+        const iovec part = {bytes, 4};
+        EventHead head = Head(1);
+        head.payload = {.parts = &part, .size = 4};
+        head.moved = 4;
+        EventWriter event(head, 0);
+        swapcontext(&lower, &upper);
+        if (event.ok()) event.Commit();
+      },
+      0);
+  makecontext(
+      &upper, [] { WriteEvent(Head(2)); }, 0);
+  const uint64_t before = Drops(abi::kDropNested);
+  const uint64_t bytes_before = arena::header->dropped_bytes[abi::kDropNested].load();
+  swapcontext(&main_context, &lower);
+  EXPECT_EQ(Drops(abi::kDropNested), before + 1);
+  EXPECT_EQ(arena::header->dropped_bytes[abi::kDropNested].load(), bytes_before + 4);
+  const auto written = Take();
+  ASSERT_THAT(written, SizeIs(1));
+  EXPECT_EQ(written[0].event.fd(), 2);
 }
 
 TEST_F(ArenaWriterTest, NotesTheCallInProgress) {
