@@ -90,13 +90,14 @@ bool MakesDescriptor(long number, const Words& w) {
     case SYS_userfaultfd:
     case SYS_perf_event_open:
     case SYS_io_uring_setup:
-#ifdef SYS_landlock_create_ruleset
-    case SYS_landlock_create_ruleset:
-#endif
 #ifdef SYS_memfd_secret
     case SYS_memfd_secret:
 #endif
       return true;
+#ifdef SYS_landlock_create_ruleset
+    case SYS_landlock_create_ruleset:
+      return static_cast<uint32_t>(w.c) == 0;  // its flags ask for a version instead
+#endif
     default:
       return false;
   }
@@ -166,18 +167,30 @@ long CloneOnOwnStack(long number, const Words& w, uint64_t flags) {
 long Clone(long number, const Words& w) {
   uint64_t flags = static_cast<uint64_t>(w.a);
   uint64_t stack = static_cast<uint64_t>(w.b);
+  clone_args arguments = {};
+  bool longer = false;  // than we know it: there is no copying it
   if (number == SYS_clone3) {
-    clone_args arguments;
-    if (!CopyIn(&arguments, reinterpret_cast<const void*>(w.a), CLONE_ARGS_SIZE_VER0)) return Straight(number, w);
+    const size_t size = static_cast<size_t>(w.b);
+    if (size < CLONE_ARGS_SIZE_VER0 ||
+        !CopyIn(&arguments, reinterpret_cast<const void*>(w.a), size < sizeof arguments ? size : sizeof arguments)) {
+      return Straight(number, w);
+    }
+    longer = size > sizeof arguments;
     flags = arguments.flags;
     stack = arguments.stack;
   }
   if ((flags & CLONE_VM) == 0 && stack == 0) return CloneLikeFork(number, w, flags);
-  if (number == SYS_clone && stack == 0 && (flags & CLONE_VFORK) != 0 && (flags & CLONE_THREAD) == 0) {
+  if (stack == 0 && (flags & CLONE_VFORK) != 0 && (flags & CLONE_THREAD) == 0 && !longer) {
     // The child would return through our frame and leave it in pieces to its parent (as it would do with libc's return
     // address, but for that it has to do more). With a copy of the memory it may; its parent waits for it all the same.
     Words without_sharing = w;
-    without_sharing.a &= ~static_cast<long>(CLONE_VM);
+    constexpr uint64_t kSharing = CLONE_VM | CLONE_SIGHAND;  // the second is had with the first alone
+    if (number == SYS_clone) {
+      without_sharing.a &= ~static_cast<long>(kSharing);
+    } else {
+      arguments.flags &= ~kSharing;
+      without_sharing.a = RawPointer(&arguments);
+    }
     return CloneLikeFork(number, without_sharing, flags);
   }
   return CloneOnOwnStack(number, w, flags);
