@@ -397,8 +397,14 @@ void StopRecording(uint32_t cause) {
   process_mode.store(kModeCounting, std::memory_order_relaxed);
 }
 
+void ResumeRecording() {
+  uint32_t counting = kModeCounting;
+  process_mode.compare_exchange_strong(counting, kModeRecording, std::memory_order_relaxed);
+}
+
 void AttachAfterFork(uint64_t fork_start_ns) {
   if (!Recording() || !BeginAttachAfterFork()) return;
+  confinement::ForgetVforkChild();
   const uint32_t parent_image = CurrentImage();
   const uint32_t parent_pid = own_pid;
   const long pid = RawSyscall(SYS_getpid);

@@ -16,7 +16,7 @@ enum Mode : uint32_t {
   kModeInert = 0,  // the constructor has not run yet
   kModeRecording = 1,
   kModeQuiet = 2,     // no session, or it ended
-  kModeCounting = 3,  // the collector died: calls are counted as drops
+  kModeCounting = 3,  // the collector died, or StopRecording: calls are counted as drops
 };
 extern constinit std::atomic<uint32_t> process_mode;
 
@@ -28,6 +28,9 @@ void CountUnrecorded();
 
 // Records nothing from now on; calls are counted as drops by `cause` (abi::DropCause).
 void StopRecording(uint32_t cause);
+
+// After StopRecording, whose reason turned out to be none.
+void ResumeRecording();
 
 // In the child of fork: claims a process slot, writes CALL_ATTACHED. fork_start_ns: entry time of the fork, so that the
 // child's story begins where its parent's splits. Called by fork's hook in the child; where fork was not seen (inside

@@ -10,10 +10,26 @@
 
 namespace socktale::confinement {
 
-constinit std::atomic<bool> active{false};
-constinit std::atomic<uint64_t> allowed[kWords];
+constinit std::atomic<uint64_t> in_force{0};
+constinit Row rows[kRows] = {};
 
 namespace {
+
+constinit std::atomic<uint32_t> rows_taken{2};
+
+// The row that allows what `bits` does; when there are too many, that which allows nothing.
+uint64_t RowOf(const uint64_t* bits) {
+  for (uint64_t row = 1; row < kRows; ++row) {
+    if (row > 1 && !rows[row].written.load(std::memory_order_acquire)) continue;
+    if (memcmp(rows[row].words, bits, sizeof rows[row].words) == 0) return row;
+  }
+  if (rows_taken.load(std::memory_order_relaxed) >= kRows) return 1;
+  const uint32_t row = rows_taken.fetch_add(1, std::memory_order_relaxed);
+  if (row >= kRows) return 1;
+  memcpy(rows[row].words, bits, sizeof rows[row].words);
+  rows[row].written.store(true, std::memory_order_release);
+  return row;
+}
 
 #if defined(__x86_64__)
 constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
@@ -71,6 +87,24 @@ bool Compare(uint16_t comparison, uint32_t a, uint32_t k) {
 }
 
 }  // namespace
+
+Change Narrow(const uint64_t* bits) {
+  uint64_t before = in_force.load(std::memory_order_acquire);
+  for (;;) {
+    uint64_t both[kWords];
+    for (long i = 0; i < kWords; ++i) both[i] = before % kRows == 0 ? bits[i] : bits[i] & rows[before % kRows].words[i];
+    const uint64_t after = (before / kRows + 1) * kRows + RowOf(both);
+    if (in_force.compare_exchange_weak(before, after, std::memory_order_acq_rel, std::memory_order_acquire)) {
+      return {before, after};
+    }
+  }
+}
+
+uint64_t TakeBack(const Change& change) {
+  uint64_t expected = change.after;
+  const uint64_t left = (change.after / kRows + 1) * kRows + change.before % kRows;
+  return in_force.compare_exchange_strong(expected, left, std::memory_order_acq_rel) ? left : 0;
+}
 
 bool LetsLive(const sock_filter* program, size_t length, uint32_t number, FilterState* states) {
   memset(states, 0, length * sizeof *states);

@@ -91,6 +91,13 @@ void FetchBefore() {
   }
 }
 
+// What a vfork child of this thread did in its parent's memory: the parent takes it back.
+struct ByVforkChild {
+  Change change;  // from before the child's first filter to after its last; after 0: none
+  bool stopped;
+};
+constinit __thread ByVforkChild by_vfork_child __attribute__((tls_model("initial-exec"))) = {{0, 0}, false};
+
 // ---- The filter -------------------------------------------------------------------------------------------------
 
 // The numbers of kOurs that the filter lets live, one bit each, into `bits`.
@@ -116,31 +123,45 @@ void Read(const sock_fprog* given, uint64_t* bits) {
 
 }  // namespace
 
-Confining::Confining(const sock_fprog* given) : was_active_(Active()) {
+Confining::Confining(const sock_fprog* given) {
   uint64_t bits[kWords] = {};
   Read(given, bits);
-  for (long i = 0; i < kWords; ++i) {
-    was_allowed_[i] = allowed[i].load(std::memory_order_relaxed);
-    if (was_active_) bits[i] &= was_allowed_[i];
-  }
   bool all = true;
   for (const long number : kOurs) {
     if ((bits[number / 64] >> number % 64 & 1) == 0) all = false;
   }
   if (all) return;  // nothing of ours is out of bounds
+  const bool in_vfork_child = VforkChildPid() != 0;
   if ((bits[SYS_clock_gettime / 64] >> SYS_clock_gettime % 64 & 1) == 0) {
     // (Under a filter before this one it was found out already; the kernel cannot be asked any more.)
-    clock_stays_ = (was_active_ && !Allows(SYS_clock_gettime)) || ClockNeedsNoKernel();
+    const bool clock_stays = !Allows(SYS_clock_gettime) || ClockNeedsNoKernel();
+    stopped_ = !clock_stays && Recording();
   }
   FetchBefore();
-  for (long i = 0; i < kWords; ++i) allowed[i].store(bits[i], std::memory_order_relaxed);
-  active.store(true, std::memory_order_release);
+  // Without the time nothing can be told: what follows is counted.
+  if (stopped_) StopRecording(abi::kDropConfined);
+  change_ = Narrow(bits);
+  if (!in_vfork_child) return;
+  if (by_vfork_child.change.after == 0) by_vfork_child.change.before = change_.before;
+  by_vfork_child.change.after = change_.after;
+  by_vfork_child.stopped |= stopped_;
 }
 
 void Confining::TakeBack() const {
-  for (long i = 0; i < kWords; ++i) allowed[i].store(was_allowed_[i], std::memory_order_relaxed);
-  active.store(was_active_, std::memory_order_release);
+  if (change_.after == 0) return;
+  const uint64_t left = confinement::TakeBack(change_);
+  if (stopped_) ResumeRecording();
+  if (left != 0 && by_vfork_child.change.after == change_.after) by_vfork_child.change.after = left;
 }
+
+void VforkChildIsGone() {
+  if (__builtin_expect(by_vfork_child.change.after == 0, 1)) return;
+  confinement::TakeBack(by_vfork_child.change);
+  if (by_vfork_child.stopped) ResumeRecording();
+  by_vfork_child = {};
+}
+
+void ForgetVforkChild() { by_vfork_child = {}; }
 
 uint32_t ThreadNumber() {
   const long number = RawSyscall(SYS_gettid);

@@ -18,20 +18,23 @@ namespace socktale::confinement {
 class Confining {
  public:
   // Reads the filter; null, or one that cannot be read: strict mode, nothing is allowed. Fetches what will be needed.
+  // Stops the recording where the clock could not be read any more.
   // given: as the program gave it to the kernel.
   explicit Confining(const sock_fprog* given);
 
-  // Whether the clock can be read in the future without asking the kernel, or with its leave.
-  bool clock_stays() const { return clock_stays_; }
-
-  // The kernel refused: back to what was allowed before.
+  // The kernel refused: back to what was before. Not when another thread has confined itself meanwhile.
   void TakeBack() const;
 
  private:
-  bool was_active_;
-  uint64_t was_allowed_[kWords];
-  bool clock_stays_ = true;
+  Change change_ = {0, 0};  // after 0: none
+  bool stopped_ = false;    // the recording
 };
+
+// In the parent, once a vfork child has left its memory: the child's filters are not the parent's.
+void VforkChildIsGone();
+
+// In a forked child: what a vfork child did, its own parent maybe, is nothing to take back here.
+void ForgetVforkChild();
 
 // The calling thread's number, by the kernel or else as libc keeps it; 0: cannot be known.
 uint32_t ThreadNumber();

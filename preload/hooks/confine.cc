@@ -17,13 +17,12 @@ namespace socktale {
 namespace {
 
 // filter: as given to the kernel, null for strict mode. real_call: () -> the program's call; -1: it failed.
+// all_threads: a positive result is the number of a thread that the filter could not be put on, so it is on none.
 template <typename RealCall>
-auto Confine(const void* filter, RealCall real_call) {
+auto Confine(const void* filter, bool all_threads, RealCall real_call) {
   const confinement::Confining confining(static_cast<const sock_fprog*>(filter));
-  // Without the time nothing can be told: what follows is counted.
-  if (!confining.clock_stays() && Recording()) StopRecording(abi::kDropConfined);
   const auto result = real_call();
-  if (result == -1) confining.TakeBack();
+  if (result == -1 || (all_threads && result > 0)) confining.TakeBack();
   return result;
 }
 
@@ -36,8 +35,11 @@ long Seccomp(unsigned operation, unsigned flags, void* arguments) {
     errno = static_cast<int>(-result);
     return -1;
   };
-  if (operation == SECCOMP_SET_MODE_STRICT) return Confine(nullptr, real_call);
-  if (operation == SECCOMP_SET_MODE_FILTER) return Confine(arguments, real_call);
+  if (operation == SECCOMP_SET_MODE_STRICT) return Confine(nullptr, false, real_call);
+  // (With a new listener a positive result is that: the two together go with another error for such a thread.)
+  const bool all_threads =
+      (flags & (SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_NEW_LISTENER)) == SECCOMP_FILTER_FLAG_TSYNC;
+  if (operation == SECCOMP_SET_MODE_FILTER) return Confine(arguments, all_threads, real_call);
   return real_call();  // a question
 }
 
@@ -50,8 +52,10 @@ INTERPOSE int prctl(int option, ...) noexcept {
   const unsigned long e = va_arg(list, unsigned long);
   va_end(list);
   const auto real_call = [&] { return ResolvedReal(real.prctl, Hook::prctl)(option, b, c, d, e); };
-  if (option == PR_SET_SECCOMP && b == SECCOMP_MODE_STRICT) return Confine(nullptr, real_call);
-  if (option == PR_SET_SECCOMP && b == SECCOMP_MODE_FILTER) return Confine(reinterpret_cast<const void*>(c), real_call);
+  if (option == PR_SET_SECCOMP && b == SECCOMP_MODE_STRICT) return Confine(nullptr, false, real_call);
+  if (option == PR_SET_SECCOMP && b == SECCOMP_MODE_FILTER) {
+    return Confine(reinterpret_cast<const void*>(c), false, real_call);
+  }
   return real_call();
 }
 

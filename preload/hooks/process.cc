@@ -11,12 +11,14 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "preload/call_scope.h"
-#include "preload/confinement.h"
+#include "preload/confining.h"
 #include "preload/hooks/child_environment.h"
 #include "preload/hooks/exec_target.h"
+#include "preload/hooks/spawn_actions.h"
 #include "preload/poison.h"
 #include "preload/readable.h"
 
@@ -236,6 +238,12 @@ void GatherArguments(char** argv, const char* first, va_list& list) {
 
 // ---- posix_spawn --------------------------------------------------------------------------------------------------
 
+// The program of a posix_spawn. One that is found only in the directory to which the child goes first is not looked at:
+// it must do without the shim.
+ExecTarget InspectSpawned(const char* path, const posix_spawn_file_actions_t* actions, InspectScratch& room) {
+  return *path != '/' && ChangesDirectory(actions) ? ExecTarget::kHostile : InspectTarget(AT_FDCWD, path, room);
+}
+
 // Does one spawn. real_spawn: (call, pid, envp) -> int, the program's call. It returns 0 or the error; errno stays.
 template <typename Inspect, typename RealSpawn>
 int Spawn(CallScope call, pid_t* pid, const char* path, char* const* argv, char* const* envp, Inspect inspect,
@@ -296,6 +304,7 @@ void RecordExit(const CallScope& call, int status) {
 
 void VforkChildIsGone() {
   living_vforks.fetch_sub(1, std::memory_order_relaxed);
+  confinement::VforkChildIsGone();
   if (left_reserve) reserve_taken.store(false, std::memory_order_release);
   left_reserve = false;
   Unmap(left_by_vfork_child);
@@ -394,7 +403,10 @@ INTERPOSE int fexecve(int fd, char* const argv[], char* const envp[]) noexcept {
 INTERPOSE int execveat(int directory, const char* path, char* const argv[], char* const envp[], int flags) noexcept {
   return Execute(
       CallScope(Hook::execveat), path, argv, envp, flags,
-      [&](InspectScratch& room) { return InspectTarget(directory, path, room); },
+      [&](InspectScratch& room) {
+        if (*path != '\0' || (flags & AT_EMPTY_PATH) == 0) return InspectTarget(directory, path, room);
+        return InspectTarget(AT_FDCWD, DescriptorPath(directory).text, room);
+      },
       [&](CallScope& call, char* const* new_envp) {
         return call.Real(real.execveat, directory, path, argv, new_envp, flags);
       });
@@ -416,7 +428,7 @@ __asm__(
                        const posix_spawnattr_t* __restrict attributes, char* const argv[], char* const envp[]) { \
     return Spawn(                                                                                                \
         CallScope(Hook::posix_spawn), pid, path, argv, envp,                                                     \
-        [&](InspectScratch& room) { return InspectTarget(AT_FDCWD, path, room); },                               \
+        [&](InspectScratch& room) { return InspectSpawned(path, actions, room); },                               \
         [&](CallScope& call, pid_t* new_pid, char* const* new_envp) {                                            \
           return call.Real(slot, new_pid, path, actions, attributes, argv, new_envp);                            \
         });                                                                                                      \
@@ -430,7 +442,11 @@ POSIX_SPAWN_HOOK(socktale_old_posix_spawn, old_real.posix_spawn)
                        const posix_spawnattr_t* __restrict attributes, char* const argv[], char* const envp[]) { \
     return Spawn(                                                                                                \
         CallScope(Hook::posix_spawnp), pid, name, argv, envp,                                                    \
-        [&](InspectScratch& room) { return InspectTargetOnPath(name, room); },                                   \
+        [&](InspectScratch& room) {                                                                              \
+          /* (PATH's own directories are taken for absolute ones.) */                                            \
+          const bool on_path = strchr(name, '/') == nullptr;                                                     \
+          return on_path ? InspectTargetOnPath(name, room) : InspectSpawned(name, actions, room);                \
+        },                                                                                                       \
         [&](CallScope& call, pid_t* new_pid, char* const* new_envp) {                                            \
           return call.Real(slot, new_pid, name, actions, attributes, argv, new_envp);                            \
         });                                                                                                      \

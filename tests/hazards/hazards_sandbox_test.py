@@ -70,6 +70,18 @@ class ConfinedTest(Hazard):
         self.assert_round_trips(range(ROUNDS))
         self.assert_complete()
 
+    def test_row13_a_filter_that_cannot_be_put_on_another_thread_changes_nothing(self):
+        self.confined('another')
+        self.assert_round_trips(range(ROUNDS))
+        self.assertEqual([pathlib.Path(path).name for path in self.programs()], ['confined', 'dash'])
+        self.assert_complete()
+
+    def test_row13_a_filter_of_a_vfork_child_is_not_its_parents(self):
+        self.confined('vfork')
+        self.assert_round_trips(range(ROUNDS))
+        self.assertEqual([pathlib.Path(path).name for path in self.programs()], ['confined', 'dash'])
+        self.assert_complete('not_attached')
+
     def test_row13_a_program_executed_under_a_filter_is_named(self):
         stdout, _ = self.confined('exec', 10)
         self.assertTrue(stdout.endswith(b'executed\n'), stdout)
@@ -216,6 +228,18 @@ class OtherLibcTest(Hazard):
         self.assertEqual((stdout, stderr), (b'talked on 3 4\nit ended with 5\n', b''))
         self.assertEqual([pathlib.Path(path).name for path in self.programs()], ['dash'])
         self.assert_complete('other_libc')
+
+    def test_row14c_a_musl_program_by_descriptor_and_from_another_directory(self):
+        stdout, _ = self.same_behaviour([self.built('otherwise'), self.program], status=3)
+        self.assertEqual(stdout.count(b'exit 5'), 8, stdout)
+        self.assertEqual([pathlib.Path(path).name for path in self.programs()], ['otherwise'])
+
+    def test_row14c_a_program_of_ours_by_descriptor_is_recorded_and_from_another_directory_is_named(self):
+        talker = self.built('early')
+        stdout, _ = self.same_behaviour([self.built('otherwise'), talker], status=3)
+        self.assertEqual(stdout.count(b'exit 7'), 8, stdout)
+        self.assertEqual([pathlib.Path(path).name for path in self.programs()], ['otherwise'] + 4 * ['early'])
+        self.assert_complete('not_attached')
 
     def test_row14c_run_refuses_a_musl_program_and_says_why(self):
         _, stderr = self.traced_run([self.program], status=125)

@@ -106,10 +106,70 @@ TEST(LetsLiveTest, ReadsWhateverItIsGiven) {
   }
 }
 
-TEST(AllowsTest, NumbersOutsideOfTheTableAreNotAllowed) {
+// Each test finds everything allowed, and leaves it so.
+class NarrowTest : public testing::Test {
+ protected:
+  // Narrows to these numbers.
+  static Change To(const std::vector<long>& numbers) {
+    uint64_t bits[kWords] = {};
+    for (const long number : numbers) bits[number / 64] |= uint64_t{1} << number % 64;
+    return Narrow(bits);
+  }
+  void SetUp() override { ASSERT_FALSE(Active()); }
+  void TearDown() override { in_force.store(in_force.load() / kRows * kRows); }
+};
+
+TEST_F(NarrowTest, NumbersOutsideOfTheTableAreNotAllowed) {
+  EXPECT_TRUE(Allows(SYS_read));
+  To({SYS_read, SYS_write});
+  EXPECT_TRUE(Active());
+  EXPECT_TRUE(Allows(SYS_read));
+  EXPECT_FALSE(Allows(SYS_futex));
   EXPECT_FALSE(Allows(-1));
   EXPECT_FALSE(Allows(kNumbers));
-  EXPECT_FALSE(Allows(SYS_read));  // no filter was read
+}
+
+TEST_F(NarrowTest, WhatOneFilterForbidsAnotherDoesNotAllow) {
+  To({SYS_read, SYS_write});
+  To({SYS_write, SYS_futex});
+  EXPECT_FALSE(Allows(SYS_read));
+  EXPECT_TRUE(Allows(SYS_write));
+  EXPECT_FALSE(Allows(SYS_futex));
+}
+
+TEST_F(NarrowTest, AFilterThatTheKernelRefusedIsTakenBack) {
+  const Change outer = To({SYS_read, SYS_write});
+  const Change inner = To({});
+  EXPECT_FALSE(Allows(SYS_read));
+  EXPECT_NE(TakeBack(inner), 0u);
+  EXPECT_TRUE(Allows(SYS_read));
+  EXPECT_EQ(TakeBack(outer), 0u) << "it is not the last change any more";
+  EXPECT_TRUE(Active());
+}
+
+// One thread's filter is refused after another thread has got the same one, or another.
+TEST_F(NarrowTest, AnotherThreadsFilterStays) {
+  for (const std::vector<long>& other : {std::vector<long>{}, {SYS_read}, {SYS_read, SYS_write}}) {
+    const Change refused = To({SYS_read, SYS_write});
+    To(other);
+    EXPECT_EQ(TakeBack(refused), 0u);
+    EXPECT_FALSE(Allows(SYS_futex));
+    EXPECT_EQ(Allows(SYS_write), other.size() == 2);
+    TearDown();
+  }
+}
+
+// More different filters than there are rows: nothing is allowed then.
+TEST_F(NarrowTest, ForgetsNoFilterWhenThereAreMany) {
+  for (long number = 0; number < 2 * static_cast<long>(kRows); ++number) {
+    To({SYS_read, 300 + number});
+    EXPECT_TRUE(Active());
+    EXPECT_FALSE(Allows(SYS_write));
+    TearDown();
+  }
+  const Change one = To({});
+  EXPECT_FALSE(Allows(SYS_read));
+  EXPECT_NE(TakeBack(one), 0u);
   EXPECT_FALSE(Active());
 }
 

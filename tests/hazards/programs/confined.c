@@ -9,13 +9,16 @@
 //   thread   likewise, the talking by a thread begun under the filter, which may not ask for its number
 //   fork     likewise, the talking by a child, which may not ask for its number either
 //   refused  the kernel refuses the filter; then rounds in freedom
-//   exec     everything is allowed but mremap and getpeername; then another program
-//   errors   what is not on the list fails with EPERM; sockets are made, and one is passed on
+//   another  another thread has a filter of its own, so the kernel refuses one for all; then rounds in freedom
+//   vfork    a vfork child takes a filter, and executes a program; its parent does rounds in freedom, and another
+//   program exec     everything is allowed but mremap and getpeername; then another program errors   what is not on the
+//   list fails with EPERM; sockets are made, and one is passed on
 
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 
 #include "filter.h"
@@ -54,6 +57,32 @@ static void on_signal(int signal) {
   talk_on(handler_ends, atomic_fetch_add(&handled, 1), 1);
 }
 
+static pthread_barrier_t barrier;
+
+static void* take_filter(void* filter) {
+  CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter) == 0);
+  pthread_barrier_wait(&barrier);
+  pthread_barrier_wait(&barrier);
+  return NULL;
+}
+
+// Executes a shell in a child, the caller's like. True: it ended as it should.
+static bool shell_in_child(void) {
+  const pid_t child = fork();
+  if (child == 0) execl("/bin/sh", "sh", "-c", "echo executed; exit 3", NULL);
+  int status = 0;
+  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 3;
+}
+
+// What the shim asks the kernel for when a descriptor is new, and not known from before.
+static void talk_in_freedom(void) {
+  CHECK(dup2(ends[0], 700) == 700 && dup2(ends[1], 701) == 701);
+  ends[0] = 700;
+  ends[1] = 701;
+  talk_on(ends, 0, rounds);
+  CHECK(shell_in_child());
+}
+
 static void join(long* list, size_t* size, const long* more, size_t count) {
   for (size_t i = 0; i < count; ++i) list[(*size)++] = more[i];
 }
@@ -85,6 +114,39 @@ int main(int argc, char** argv) {
     ends[0] = 700;
     ends[1] = 701;
     talk_on(ends, 0, rounds);
+    return 3;
+  }
+  if (IS("another")) {
+    static const long kNone[] = {SYS_mount};
+    struct Filter harmless;
+    make_filter(&harmless, kNone, COUNT_OF(kNone), SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ALLOW);
+    make_filter(&filter, kWords, COUNT_OF(kWords), SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_PROCESS);
+    pthread_t thread;
+    CHECK(pthread_barrier_init(&barrier, NULL, 2) == 0);
+    CHECK(pthread_create(&thread, NULL, take_filter, &harmless.program) == 0);
+    pthread_barrier_wait(&barrier);
+    // (Its own thread's number, which is no error.)
+    CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter.program) > 0);
+    CHECK(prctl(PR_GET_SECCOMP) == 0);
+    pthread_barrier_wait(&barrier);
+    CHECK(pthread_join(thread, NULL) == 0);
+    talk_in_freedom();
+    return 3;
+  }
+  if (IS("vfork")) {
+    static const long kDenied[] = {SYS_mremap, SYS_getpeername, SYS_futex, SYS_fstat};
+    make_filter(&filter, kDenied, COUNT_OF(kDenied), SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ALLOW);
+    const pid_t child = vfork();
+    if (child == 0) {
+      if (prctl(PR_SET_SECCOMP, 77, 0) != -1 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter.program) != 0)
+        _exit(1);
+      execl("/bin/true", "true", NULL);
+      _exit(2);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    say("the child: %d", status);
+    talk_in_freedom();
     return 3;
   }
   if (IS("exec")) {
