@@ -16,7 +16,7 @@ packages_demo=(curl python3-minimal libpython3-stdlib)
 packages_test=(
   libgtest-dev libgmock-dev libbenchmark-dev clang libclang-rt-14-dev asciidoctor binutils file
   python3 curl nginx-light redis-server redis-tools postgresql nodejs openssh-client openssh-server git socat
-  procps iproute2 util-linux strace busybox-static musl-tools libpython3.11-testsuite perl
+  netcat-openbsd procps iproute2 util-linux strace busybox-static musl-tools libpython3.11-testsuite perl
   libjemalloc2)
 
 # What scripts/conformance runs besides: interpreters, and what fetches and unpacks the source packages with their tests.

@@ -3,12 +3,16 @@
 // Calls that ask about descriptors and wait for them.
 
 #define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/select.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include "each_call.h"
@@ -168,6 +172,65 @@ static void make_getaddrinfo(void) {
   CHECK(getaddrinfo(NULL, NULL, NULL, &found) == EAI_NONAME);
 }
 
+// The mark stands behind what was sent before the urgent byte.
+static void make_sockatmark(void) {
+  const struct Ends ends = stream_ends();
+  char got[2];
+  CHECK(sockatmark(ends.b) == 0);
+  CHECK(send(ends.a, "ab", 2, 0) == 2 && send(ends.a, "!", 1, MSG_OOB) == 1);
+  CHECK(poll(&(struct pollfd){.fd = ends.b, .events = POLLPRI}, 1, -1) == 1);
+  CHECK(recv(ends.b, got, OPAQUE(sizeof got), MSG_WAITALL) == 2 && sockatmark(ends.b) == 1);
+  close_ends(ends);
+  const int file = memfd_create("no socket", 0);
+  CHECK_FAILS(sockatmark(file), ENOTTY);
+  CHECK_FAILS(sockatmark(kNoDescriptor), EBADF);
+  CHECK(close(file) == 0);
+}
+
+static void make_isfdtype(void) {
+  const struct Ends kinds[] = {stream_ends(), datagram_ends()};
+  for (int i = 0; i < 2; ++i) {
+    CHECK(isfdtype(kinds[i].a, S_IFSOCK) == 1 && isfdtype(kinds[i].a, S_IFREG) == 0);
+    close_ends(kinds[i]);
+  }
+  CHECK(isfdtype(kNoDescriptor, S_IFSOCK) == -1);  // and errno as it was
+}
+
+// Filters of a group that was joined on the loopback, where that can be joined; by both functions that ask and tell.
+static void make_source_filters(void) {
+  const int fd = socket(AF_INET, SOCK_DGRAM, 0), file = memfd_create("no socket", 0);
+  struct sockaddr_in group = {.sin_family = AF_INET}, source = loopback();
+  CHECK(inet_pton(AF_INET, "232.1.2.3", &group.sin_addr) == 1);
+  const struct sockaddr* const name = (const struct sockaddr*)&group;
+  const struct in_addr interface = source.sin_addr;
+  struct sockaddr_storage sources[1] = {{.ss_family = AF_INET}};
+  memcpy(sources, &source, sizeof source);
+  struct in_addr addresses[1] = {source.sin_addr};
+  uint32_t mode = 0, count = 1;
+  const uint32_t index = 1;  // of the loopback
+  // The group is not joined yet; how that fails is the kernel's to say.
+  CHECK(setsourcefilter(fd, index, name, sizeof group, MCAST_EXCLUDE, 1, sources) == -1);
+  CHECK(getsourcefilter(fd, index, name, sizeof group, &mode, &count, sources) == -1);
+  const struct ip_mreqn join = {.imr_multiaddr = group.sin_addr, .imr_address = interface, .imr_ifindex = (int)index};
+  if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof join) == 0) {
+    CHECK(setsourcefilter(fd, index, name, sizeof group, MCAST_EXCLUDE, 1, sources) == 0);
+    count = 1;
+    CHECK(getsourcefilter(fd, index, name, sizeof group, &mode, &count, sources) == 0);
+    CHECK(mode == MCAST_EXCLUDE && count == 1);
+    CHECK(setipv4sourcefilter(fd, interface, group.sin_addr, MCAST_EXCLUDE, 1, addresses) == 0);
+    CHECK(getipv4sourcefilter(fd, interface, group.sin_addr, &mode, &count, addresses) == 0);
+    CHECK(mode == MCAST_EXCLUDE && count == 1);
+  }
+  count = 1;
+  CHECK_FAILS(setsourcefilter(file, index, name, sizeof group, MCAST_EXCLUDE, 1, sources), ENOTSOCK);
+  CHECK_FAILS(getsourcefilter(file, index, name, sizeof group, &mode, &count, sources), ENOTSOCK);
+  CHECK_FAILS(setsourcefilter(kNoDescriptor, index, name, sizeof group, MCAST_EXCLUDE, 1, sources), EBADF);
+  CHECK_FAILS(getsourcefilter(kNoDescriptor, index, name, sizeof group, &mode, &count, sources), EBADF);
+  CHECK_FAILS(setipv4sourcefilter(kNoDescriptor, interface, group.sin_addr, MCAST_EXCLUDE, 1, addresses), EBADF);
+  CHECK_FAILS(getipv4sourcefilter(kNoDescriptor, interface, group.sin_addr, &mode, &count, addresses), EBADF);
+  close_ends((struct Ends){fd, file});
+}
+
 // A signal ends the wait with EINTR; where the handler asks for it, the kernel makes the call again, and nobody sees
 // that.
 static int answering;  // what the handler sends on; -1: nothing
@@ -205,5 +268,9 @@ const struct EachCall kAskingCalls[] = {{"getsockname", make_getsockname},
                                         {"epoll_wait", make_epoll_wait},
                                         {"epoll_pwait", make_epoll_pwait},
                                         {"getaddrinfo", make_getaddrinfo},
+                                        {"sockatmark", make_sockatmark},
+                                        {"isfdtype", make_isfdtype},
+                                        {"getsourcefilter", make_source_filters},
+                                        {"setsourcefilter", make_source_filters},
                                         {"interrupted", make_interrupted},
                                         {NULL, NULL}};

@@ -8,8 +8,10 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -145,6 +147,70 @@ static void make_inotify(void) {
   close_ends((struct Ends){fd, older});
 }
 
+// Closes what a call made that the kernel may refuse: to anybody but root, in a container, or for being too old.
+static void made_or_refused(int fd) {
+  if (fd >= 0) {
+    CHECK(close(fd) == 0);
+  } else {
+    CHECK(errno == EPERM || errno == ENOSYS || errno == EOPNOTSUPP || errno == ESTALE || errno == ENODEV);
+  }
+}
+
+static void make_fanotify(void) {
+  const int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDONLY);
+  if (fd >= 0) {
+    CHECK(fanotify_mark(fd, FAN_MARK_ADD, FAN_CLOSE_WRITE, AT_FDCWD, "/") == 0 || errno == ENODEV || errno == EINVAL);
+    CHECK_FAILS(fanotify_mark(fd, 0x471100, FAN_CLOSE_WRITE, AT_FDCWD, "/"), EINVAL);
+  }
+  made_or_refused(fd);
+  CHECK(fanotify_init(0x471100, O_RDONLY) == -1 && (errno == EINVAL || errno == EPERM || errno == ENOSYS));
+  const int file = memfd_create("no group", 0);
+  CHECK(fanotify_mark(file, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, "/") == -1 && (errno == EINVAL || errno == ENOSYS));
+  CHECK(fanotify_mark(kNoDescriptor, FAN_MARK_ADD, FAN_OPEN, AT_FDCWD, "/") == -1 &&
+        (errno == EBADF || errno == ENOSYS));
+  CHECK(close(file) == 0);
+}
+
+// Mounts that no folder shows: they go with their descriptors.
+static void make_mounts(void) {
+  const int system = fsopen("tmpfs", FSOPEN_CLOEXEC);
+  if (system >= 0) {
+    CHECK(fsconfig(system, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0 || errno == EPERM);
+    made_or_refused(fsmount(system, FSMOUNT_CLOEXEC, 0));
+  }
+  made_or_refused(system);
+  made_or_refused(fspick(AT_FDCWD, "/", FSPICK_CLOEXEC));
+  made_or_refused(open_tree(AT_FDCWD, "/", OPEN_TREE_CLOEXEC));
+  const int file = memfd_create("no file system", 0);
+  // Which of these the kernel looks at first, rights or arguments, differs by call.
+  CHECK(fsopen("no such", FSOPEN_CLOEXEC) == -1);
+  CHECK(fsmount(file, FSMOUNT_CLOEXEC, 0) == -1);
+  CHECK(fsmount(kNoDescriptor, FSMOUNT_CLOEXEC, 0) == -1);
+  CHECK(fspick(kNoDescriptor, "nowhere", FSPICK_CLOEXEC) == -1);
+  CHECK(open_tree(file, "nowhere", OPEN_TREE_CLOEXEC) == -1);
+  CHECK(open_tree(kNoDescriptor, "nowhere", OPEN_TREE_CLOEXEC) == -1);
+  CHECK(close(file) == 0);
+}
+
+static void make_handles(void) {
+  char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+  struct file_handle* const handle = (struct file_handle*)room;
+  int mount_id;
+  const char* const places[] = {"/dev/shm", "/tmp"};  // not every file system has handles
+  for (int i = 0; i < 2; ++i) {
+    handle->handle_bytes = MAX_HANDLE_SZ;
+    if (name_to_handle_at(AT_FDCWD, places[i], handle, &mount_id, 0) != 0) continue;
+    const int place = open(places[i], O_RDONLY | O_DIRECTORY);
+    made_or_refused(open_by_handle_at(place, handle, O_RDONLY | O_CLOEXEC));
+    CHECK(close(place) == 0);
+  }
+  handle->handle_bytes = 4;
+  CHECK(open_by_handle_at(kNoDescriptor, handle, O_RDONLY) == -1);
+  const int file = memfd_create("no folder", 0);
+  CHECK(open_by_handle_at(file, OPAQUE((struct file_handle*)nowhere()), O_RDONLY) == -1);
+  CHECK(close(file) == 0);
+}
+
 static void make_pidfd(void) {
   const struct Ends ends = stream_ends();
   const int self = pidfd_open(getpid(), 0);
@@ -189,6 +255,13 @@ const struct EachCall kKernelCalls[] = {{"close_range", make_close_range},
                                         {"inotify_init", make_inotify},
                                         {"inotify_add_watch", make_inotify},
                                         {"inotify_rm_watch", make_inotify},
+                                        {"fanotify_init", make_fanotify},
+                                        {"fanotify_mark", make_fanotify},
+                                        {"fsopen", make_mounts},
+                                        {"fsmount", make_mounts},
+                                        {"fspick", make_mounts},
+                                        {"open_tree", make_mounts},
+                                        {"open_by_handle_at", make_handles},
                                         {"pidfd_open", make_pidfd},
                                         {"pidfd_getfd", make_pidfd},
                                         {"pidfd_send_signal", make_pidfd},

@@ -6,9 +6,12 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <netdb.h>
+#include <pty.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "each_call.h"
@@ -58,6 +61,37 @@ static void make_temporary_files(void) {
   CHECK(terminal < 0 || close(terminal) == 0);  // there may be no terminals here
 }
 
+static void make_queues(void) {
+  char name[64];
+  CHECK(snprintf(name, sizeof name, "/each_call-%d", getpid()) > 0);
+  struct mq_attr attributes = {.mq_maxmsg = 2, .mq_msgsize = 8};
+  const mqd_t queue = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attributes);
+  if (queue >= 0) {
+    CHECK_FAILS(mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attributes), EEXIST);
+    CHECK(mq_unlink(name) == 0 && mq_close(queue) == 0);
+  } else {
+    CHECK(errno == ENOSYS || errno == EACCES || errno == EMFILE);  // the kernel has none for us
+  }
+  CHECK(mq_open(name, O_RDONLY) == -1 && (errno == ENOENT || errno == ENOSYS || errno == EACCES));
+  CHECK_FAILS(mq_close(kNoDescriptor), EBADF);
+}
+
+static void make_openpty(void) {
+  struct Ends ends;
+  if (openpty(&ends.a, &ends.b, NULL, NULL, NULL) == 0) {  // there may be no terminals here
+    char got[5];
+    CHECK(isatty(ends.b) && write(ends.b, "knock", 5) == 5 && read(ends.a, got, OPAQUE(sizeof got)) == 5);
+    close_ends(ends);
+  }
+  struct rlimit limit, none;
+  CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  none = limit;
+  none.rlim_cur = 0;
+  CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  CHECK(openpty(&ends.a, &ends.b, NULL, NULL, NULL) == -1);
+  CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
 static void make_names(void) {
   const struct sockaddr_in name = loopback();
   char host[NI_MAXHOST];
@@ -80,6 +114,9 @@ const struct EachCall kLibraryCalls[] = {{"fopen", make_streams},
                                          {"mkstemp", make_temporary_files},
                                          {"shm_open", make_temporary_files},
                                          {"posix_openpt", make_temporary_files},
+                                         {"mq_open", make_queues},
+                                         {"mq_close", make_queues},
+                                         {"openpty", make_openpty},
                                          {"getnameinfo", make_names},
                                          {"gethostbyname", make_names},
                                          {"gethostbyaddr", make_names},
