@@ -60,9 +60,15 @@ void IoUringWatch::Look(uint64_t now_ns) {
 
 void IoUringWatch::AddMissing(Tables& tables) const {
   if (users_.empty()) return;
+  std::set<uint32_t> named;  // by what they recorded
+  for (const Missing& missing : tables.missing()) {
+    if (missing.kind() == "io_uring") named.insert(missing.process());
+  }
   const auto uses = [this](const Image& image) { return image.number() != 0 && users_.contains(image.number()); };
   for (const Process& process : tables.process()) {
-    if (std::none_of(process.image().begin(), process.image().end(), uses)) continue;
+    if (named.contains(process.id()) || std::none_of(process.image().begin(), process.image().end(), uses)) {
+      continue;
+    }
     Missing& missing = *tables.add_missing();
     missing.set_kind("io_uring");
     missing.set_count(1);

@@ -19,8 +19,8 @@ namespace socktale {
 bool UsesIoUring(pid_t pid);
 
 // Looks at each process image soon after it began, then ever more rarely down to once a second: a ring is made when a
-// program starts, and a look costs a system call for each open descriptor. A program that makes a ring and ends between
-// two looks is missed.
+// program starts, and a look costs a system call for each open descriptor. A program that makes a ring by a system call
+// instruction of its own, as liburing does, and ends between two looks is missed.
 class IoUringWatch {
  public:
   // The image runs in process `pid` of the collector's namespace, or ended.
@@ -30,7 +30,7 @@ class IoUringWatch {
   // Takes the looks that are due, most of the time none. now_ns: of any clock, the same as for Began.
   void Look(uint64_t now_ns);
 
-  // Adds a row for each process that was seen to use io_uring.
+  // Adds a row for each process that was seen to use io_uring and has none yet.
   void AddMissing(Tables& tables) const;
 
  private:

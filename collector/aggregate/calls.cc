@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
@@ -464,6 +465,9 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
   // Newer ones: the shim says of what kind it is.
   if (ReturnsNewDescriptor(record.call)) {
     Made(call, result, event.kind, event.close_on_exec);
+    if (record.call == CALL_SYSCALL && event.option == SYS_io_uring_setup) {
+      world_.processes[call.process].uses_io_uring = true;
+    }
     return;
   }
   const uint32_t object = Use(call, record.call != CALL_UNKNOWN);

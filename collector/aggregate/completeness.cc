@@ -23,6 +23,7 @@ void AddMissing(const World& world, Tables& tables) {
   for (uint32_t id = 1; id < world.processes.size(); ++id) {
     const ProcessState& process = world.processes[id];
     if (process.executing) Add(tables, "not_attached", 1, id, process.next_image.path());
+    Add(tables, "io_uring", process.uses_io_uring, id);
     Add(tables, "implicit_close", process.implicit_closes, id);
     const uint64_t accounted = process.payload_kept + process.payload_not_seen + process.payload_awaited;
     if (process.payload_moved > accounted) Add(tables, "payload_cut", process.payload_moved - accounted, id);

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include <climits>
 #include <random>
@@ -413,6 +414,17 @@ TEST(HostileTest, RandomlyChangedEventsAreSurvived) {
     aggregator.Snapshot(1);
     aggregator.BlocksOfConnections();
   }
+}
+
+TEST(CompletenessTest, ARingMadeByNumberIsNamedOnce) {
+  TraceBuilder trace;
+  Image& a = trace.Start("a", 10);
+  a.Call(CALL_SYSCALL, 5, 5).set_option(SYS_io_uring_setup);
+  a.Call(CALL_SYSCALL, 6, 6).set_option(SYS_io_uring_setup);
+  trace.Start("b", 11).Call(CALL_SYSCALL, 5, 5).set_option(SYS_pidfd_open);
+  Aggregator aggregator;
+  ASSERT_TRUE(trace.Feed(aggregator).ok());
+  EXPECT_EQ(MissingCount(aggregator.Snapshot(trace.now()), "io_uring"), 1u);
 }
 
 TEST(HostileTest, ForksWithoutEndDoNotEatMemory) {

@@ -41,6 +41,24 @@ for number in range(70_000): sender.sendto(b'x', (f'127.{number >> 16}.{number >
 '''
 
 
+# Sends pieces of a MiB over a socketpair, and says in 8 bytes of a file how many.
+_LARGE_SENDS = '''
+import os, socket, struct, sys, threading
+counter = os.open(sys.argv[1], os.O_WRONLY)
+a, b = socket.socketpair()
+piece = bytes(1 << 20)
+def receive():
+    while b.recv(1 << 20): pass
+receiver = threading.Thread(target=receive)
+receiver.start()
+for number in range(1, int(sys.argv[2]) + 1):
+    if a.send(piece) != len(piece): sys.exit('a short send')
+    os.pwrite(counter, struct.pack('<Q', number), 0)
+a.close()
+receiver.join()
+'''
+
+
 class CompletenessTest(Scenario):
 
     seconds = 80
@@ -70,16 +88,14 @@ class CompletenessTest(Scenario):
         self.assertEqual(self.missing(), {})
         self.assertIn(b'Nothing: every call that was seen is there', self.tale.command('info', self.trace))
 
-    def test_dropped_full(self):
-        """The collector stands still while the program sends more than the shared memory holds."""
-        counter = self.write('counter', bytes(8))
-        count = 400_000
+    def record_overtaken(self, counter, count, *words):
+        """Records a program that counts to `count` in the file `counter`, most of it while the collector stands still."""
         process = subprocess.Popen(
-            [self.socktale, 'run', '-q', '--on-full', 'drop', '--arena', '16M', '-o', self.trace, '--',
-             os.environ['NUMBERED_SENDS'], counter, str(count), '0'], env=self.env, cwd=self.dir)
+            [self.socktale, 'run', '-q', '--on-full', 'drop', '--arena', '16M', '-o', self.trace, '--', *words],
+            env=self.env, cwd=self.dir)
         try:
             sent = lambda: struct.unpack('<Q', pathlib.Path(counter).read_bytes())[0]
-            self.wait_until(lambda: sent() > 100)
+            self.wait_until(lambda: sent() > count // 100)
             process.send_signal(signal.SIGSTOP)
             self.wait_until(lambda: sent() == count)
             process.send_signal(signal.SIGCONT)
@@ -87,15 +103,50 @@ class CompletenessTest(Scenario):
         finally:
             process.kill()
             process.wait()
-        missing = self.missing()
-        calls = {row['call']: row['count'] for row in self.tale.json('info', self.trace)[0] if row['type'] == 'calls'}
+
+    def calls(self):
+        """How often each call is in the trace."""
+        return {row['call']: row['count'] for row in self.tale.json('info', self.trace)[0] if row['type'] == 'calls'}
+
+    def test_dropped_full(self):
+        """The collector stands still while the program sends more than the shared memory holds."""
+        counter = self.write('counter', bytes(8))
+        count = 400_000
+        self.record_overtaken(counter, count, os.environ['NUMBERED_SENDS'], counter, str(count), '0')
+        missing, calls = self.missing(), self.calls()
         self.assertGreater(missing['dropped_full'], 0)
         self.assertEqual(calls['send'] + calls['recv'] + missing['dropped_full'], 2 * count)
+
+    def test_payload_broken_off(self):
+        """The same amid the pieces of one large payload."""
+        counter = self.write('counter', bytes(8))
+        self.record_overtaken(counter, 300, PYTHON, '-c', _LARGE_SENDS, counter, '300')
+        self.assertEqual(set(self.missing()), {'dropped_full', 'payload_broken_off'})
 
     def wait_until(self, happens):
         while not happens():
             self.seconds_left()
             time.sleep(0.002)
+
+    def test_dropped_nested(self):
+        self.record(os.environ['NESTED_SIGNALS'])
+        self.assertEqual(self.missing(), {'dropped_nested': 1})
+        self.assertEqual(self.calls()['send'], 4)
+
+    def test_dropped_no_slot(self):
+        """More than 4096 processes at one time."""
+        self.record(os.environ['MANY_CHILDREN'], '4150')
+        missing, calls = self.missing(), self.calls()
+        self.assertEqual(calls['fork'], 4150)
+        self.assertEqual(calls['dup'], 4095)
+        self.assertEqual(missing, {'dropped_no_slot': 3 * (4150 - 4095)})  # dup, write and read
+
+    def test_dropped_confined(self):
+        self.record(os.environ['CONFINED_THREADS'], '800')
+        missing, calls = self.missing(), self.calls()
+        self.assertGreater(missing['dropped_confined'], 0)
+        self.assertEqual(set(missing), {'dropped_confined'})
+        self.assertEqual(calls['send'] + calls['recv'] + missing['dropped_confined'], 2 * 800)
 
     def test_dropped_shared(self):
         self.record(os.environ['CHILDREN_WORKLOAD'])
@@ -114,6 +165,14 @@ class CompletenessTest(Scenario):
                           '.note.go.buildid=alloc,readonly', os.environ['STATIC_PROGRAM'], marked])
         self.record('sh', '-c', marked)
         self.assertEqual(self.missing(), {'go': 1})
+
+    def test_io_uring(self):
+        try:
+            self.record(os.environ['IO_URING_USER'])
+        except AssertionError:
+            self.run_program([os.environ['IO_URING_USER']], status=77)
+            self.skipTest('no io_uring here')
+        self.assertEqual(self.missing(), {'io_uring': 1})
 
     def test_implicit_close(self):
         self.record(os.environ['UNSEEN_CLOSE'])

@@ -310,6 +310,7 @@ class RunTest(Scenario):
             numbers = self.numbers_sent()
             self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
             self.assertGreaterEqual(len(numbers), before)
+            self.assertIn('cut_off', [row['kind'] for row in self.tale.json('info', self.trace)[1]['missing']])
             self.end(process)
 
     # ---- other sessions ----------------------------------------------------------------------------------------------
