@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -67,6 +68,11 @@ void Machine::Apply(const Pending& pending, uint64_t horizon_ns, Meanwhile& mean
 }
 
 void Machine::Apply(const ProcessEnd& end) {
+  if (end.vfork_child != 0) {
+    const ProcessState& child = world_.processes[end.vfork_child];
+    if (child.origin == Origin::kChild && !child.executing) processes_.End(end.vfork_child, end.end_ns);
+    return;
+  }
   const uint32_t id = end.image != 0 ? processes_.Known(end.image) : processes_.Latest(end.pid, end.pid_namespace);
   if (id == 0) return;
   ProcessState& owner = world_.processes[id];
@@ -436,8 +442,11 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
     case CALL_CLONE:
     case CALL_FORKPTY:
       if (record.error == 0 && record.result > 0) {
-        processes_.Child(call.process, event.pid != 0 ? event.pid : static_cast<uint32_t>(record.result),
-                         record.start_ns);
+        const uint32_t child = processes_.Child(
+            call.process, event.pid != 0 ? event.pid : static_cast<uint32_t>(record.result), record.start_ns);
+        const bool waited = record.call == CALL_VFORK ||
+                            (record.call == CALL_CLONE && (record.flags & static_cast<uint32_t>(CLONE_VFORK)) != 0);
+        if (waited && child != 0) Ended({.end_ns = record.end_ns, .vfork_child = child});
       }
       return;
     case CALL_POSIX_SPAWN:

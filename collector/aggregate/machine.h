@@ -29,10 +29,12 @@ class Machine {
   // worked off now and then; it may add to what waits.
   void Apply(const Pending& pending, uint64_t horizon_ns, Meanwhile& meanwhile);
 
-  // A process is known to have ended, by one of its images or by its pid (the other is 0). Takes effect in its turn,
-  // for its last events may still be on their way.
+  // A process is known to have ended, by one of its images, by its pid, or because its parent, which waited for it as
+  // after vfork, goes on (the others are 0): unless it executed a program. Takes effect in its turn, for its last
+  // events may still be on their way.
   struct ProcessEnd {
     uint64_t end_ns = 0;
+    uint32_t vfork_child = 0;  // the process
     uint32_t image = 0;
     uint32_t pid = 0;
     int wait_status = 0;         // of a pid

@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <map>
@@ -175,6 +177,29 @@ TEST(ProcessTest, AVforkChildsCallsLeaveItsParentsTableAlone) {
   EXPECT_EQ((lives[{2, 3, 1}]->end()), LIFE_END_CLOSED);
   EXPECT_EQ((lives[{2, 1, 1}]->end()), LIFE_END_OPEN);
   EXPECT_EQ(tables.missing_size(), 0) << tables.missing(0).DebugString();
+}
+
+TEST(ProcessTest, AChildThatItsParentWaitedForIsOverWhenThatGoesOn) {
+  TraceBuilder trace;
+  Image& parent = trace.Start("parent", 10);
+  parent.Open(3, "/a");
+  const uint64_t clone_ns = trace.now();
+  trace.After(5000);
+  parent.vfork_child = 11;
+  parent.Dup2(3, 7);
+  parent.vfork_child = 0;
+  const uint64_t back_ns = trace.now();
+  trace.NextBlock();
+  trace.At(clone_ns);
+  parent.Call(CALL_CLONE, 0, 11, {.flags = CLONE_VM | CLONE_VFORK | SIGCHLD, .took_ns = back_ns - clone_ns});
+  parent.Call(CALL_CLONE, 0, 12, {.flags = SIGCHLD});  // nobody waits for this one
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.process_size(), 3);
+  EXPECT_EQ(tables.process(1).pid(), 11u);
+  EXPECT_EQ(tables.process(1).end_ns(), back_ns);
+  EXPECT_EQ(tables.process(1).event_count(), 1u);
+  EXPECT_EQ(tables.process(2).pid(), 12u);
+  EXPECT_EQ(tables.process(2).end_ns(), 0u);
 }
 
 TEST(ProcessTest, ASpawnedChildThatNeverAttachedIsNamed) {
