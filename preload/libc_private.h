@@ -7,6 +7,7 @@
 #define SOCKTALE_PRELOAD_LIBC_PRIVATE_H_
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <netdb.h>

@@ -138,6 +138,13 @@ bool Machine::OtherDescriptorCall(const Applied& call) {
         }
       }
       return true;
+    case CALL_DLOPEN:
+    case CALL_DLMOPEN: {
+      ProcessState& owner = world_.processes[call.process];
+      ++owner.plugin_count;
+      if (owner.plugins.size() < world_.limits.plugins) owner.plugins.emplace_back(call.event.path);
+      return true;
+    }
     case CALL_SYSTEM:
     case CALL_DAEMON:
     case CALL_GETNAMEINFO:

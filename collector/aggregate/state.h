@@ -78,7 +78,9 @@ struct ProcessState {
   uint64_t executing_ns = 0;
   Image next_image;
 
-  bool uses_io_uring = false;  // made a ring, by syscall(2)
+  bool uses_io_uring = false;        // made a ring, by syscall(2)
+  uint64_t plugin_count = 0;         // opened past the shim
+  std::vector<std::string> plugins;  // the first of them
   uint64_t implicit_closes = 0;
   uint64_t payload_moved = 0;  // over connections, bytes
   uint64_t payload_kept = 0;

@@ -32,7 +32,7 @@ OTHER_RESULTS = {'pclose': 0, 'eventfd_read': 8, 'eventfd_write': 8}
 API_ONLY = {
     'attached', 'found', 'socket_summary', 'unknown', 'getaddrinfo', 'getnameinfo', 'gethostbyname', 'gethostbyaddr',
     'fdopen', 'fdopendir', 'freopen', 'popen', 'system', 'daemon', 'openpty', 'forkpty', 'login_tty', 'isfdtype',
-    'sockatmark', 'getsourcefilter', 'setsourcefilter',
+    'sockatmark', 'getsourcefilter', 'setsourcefilter', 'dlopen', 'dlmopen',
 }
 
 # System calls by syscall(2) that have no function in libc, by number: what the trace calls `syscall`.

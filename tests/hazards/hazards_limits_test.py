@@ -101,9 +101,16 @@ class PluginTest(Hazard):
         for how in ('deepbind', 'dlmopen'):
             self.assertEqual(self.plugin(how), [b"the program's words"])
             self.assertEqual(self.counts()['socketpair'], 1)
+            (row,) = self.info()['missing']
+            self.assertEqual((row['kind'], row['count'], row['detail']),
+                             ('past_recorder', 1, self.built('libplugin.so')))
             stdout, _ = self.run_program([self.socktale, 'info', '-t', self.trace])
-            self.assertIn(b'nor calls of libraries opened by dlmopen or with RTLD_DEEPBIND.', stdout)
-            self.assert_complete()
+            self.assertIn(b'1 plugin opened so that they look past the recorder', stdout)
+
+    def test_row18_a_library_is_looked_for_where_its_opener_says(self):
+        """dlopen looks at who asks: $ORIGIN and RUNPATH of the library that calls it count."""
+        self.assertEqual(self.plugin('origin'), [b"a plugin's words", b"the program's words"])
+        self.assert_complete()
 
 
 class SanitizedTest(Hazard):

@@ -3,6 +3,7 @@
 // Every workload behaves under the shim as without it, in each way it is built, and nothing of the arena is damaged;
 // then, what the hooks of addresses, options, waiting, processes and names record of theirs.
 
+#include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/tcp.h>
@@ -216,6 +217,19 @@ TEST(ResolveHooksTest, TellQuestionsAskedTheOldWay) {
   EXPECT_EQ(names[0].service(), "8080");
   EXPECT_EQ(PortOf(names[0].address()), 8080);
   EXPECT_EQ(names[1].host(), "");
+}
+
+TEST(LoadingHooksTest, TellOfLibrariesThatLookPastThem) {
+  const ShimRun run = Traced("libraries");
+  const auto deep = run.Of(CALL_DLOPEN);
+  ASSERT_THAT(deep, SizeIs(2));
+  EXPECT_EQ(deep[0].path(), "/nowhere/lib.so");
+  EXPECT_EQ(deep[1].path(), "libm.so.6");
+  EXPECT_EQ(deep[1].flags(), static_cast<uint32_t>(RTLD_NOW | RTLD_DEEPBIND | RTLD_GLOBAL));
+  const auto apart = run.Of(CALL_DLMOPEN);
+  ASSERT_THAT(apart, SizeIs(1));
+  EXPECT_EQ(apart[0].path(), "libm.so.6");
+  EXPECT_EQ(static_cast<int32_t>(apart[0].option()), LM_ID_NEWLM);
 }
 
 TEST(ProcessHooksTest, TellForksByBothSides) {

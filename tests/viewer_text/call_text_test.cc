@@ -4,6 +4,7 @@
 
 #include "viewer/cli/call_text.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -438,6 +439,15 @@ TEST(CallTextTest, NamesAndProcesses) {
   event.set_host("db.internal");
   event.set_service("postgresql");
   EXPECT_EQ(Describe(event), "getnameinfo(10.0.0.7:5432) = 0 | \"db.internal\", service \"postgresql\"");
+  event = Make(CALL_DLOPEN, 0, 0);
+  event.set_path("/usr/lib/php/curl.so");
+  event.set_flags(RTLD_NOW | RTLD_DEEPBIND);
+  EXPECT_EQ(Describe(event), "dlopen(\"/usr/lib/php/curl.so\", NOW|DEEPBIND)");
+  event = Make(CALL_DLMOPEN, 0, 0);
+  event.set_path("libm.so.6");
+  event.set_option(static_cast<uint32_t>(LM_ID_NEWLM));
+  event.set_flags(RTLD_LAZY);
+  EXPECT_EQ(Describe(event), "dlmopen(NEWLM, \"libm.so.6\", LAZY)");
   event = Make(CALL_SYSTEM, 0, 0);
   event.set_path("make all");
   EXPECT_EQ(Describe(event), "system(\"make all\") = 0");

@@ -126,6 +126,8 @@ std::string Outcome(const EventView& event) {
   switch (event.call) {
     case CALL_EXIT:
     case CALL_EXECUTING:
+    case CALL_DLOPEN:
+    case CALL_DLMOPEN:
       return "";
     case CALL_SOCKETPAIR:
     case CALL_PIPE:

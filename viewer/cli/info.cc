@@ -170,9 +170,8 @@ void PrintStatement(const std::vector<std::string>& file, const EventCounts& cou
     output.Line("  Nothing: every call that was seen is there, with all its bytes.");
   }
   // No count can tell these: nobody sees them happen.
-  for (const char* line :
-       {"No recording sees what the C library does inside itself:", "stdio on sockets, the resolver's packets, syslog;",
-        "nor calls of libraries opened by dlmopen or with RTLD_DEEPBIND."}) {
+  for (const char* line : {"No recording sees what the C library does inside itself:",
+                           "stdio on sockets, the resolver's packets, syslog."}) {
     output.Line(absl::StrCat("  ", output.Paint(Style::kRemark, line)));
   }
 }

@@ -3,6 +3,7 @@
 // Arguments of calls that make, end or watch descriptors under other names than open, close and poll, and of those that
 // start processes and look names up.
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -170,6 +171,13 @@ std::string NewerArgumentsOf(const EventView& event, bool unicode) {
       return IfAny(event.flags, Short(CloneFlagNames(event.flags), "CLONE_"));
     case CALL_SYSTEM:
       return path.empty() ? "NULL" : path;
+    case CALL_DLOPEN:
+      return Listed({path, IfAny(event.flags, Short(LoadFlagNames(event.flags), "RTLD_"))});
+    case CALL_DLMOPEN:
+      return Listed({event.option == static_cast<uint32_t>(LM_ID_NEWLM) ? "NEWLM"
+                     : event.option == LM_ID_BASE                       ? "BASE"
+                                                                        : absl::StrCat(event.option),
+                     path, IfAny(event.flags, Short(LoadFlagNames(event.flags), "RTLD_"))});
     case CALL_GETNAMEINFO:
       return Listed({address, IfAny(event.flags, Short(NameInfoFlagNames(event.flags), "NI_"))});
     case CALL_GETHOSTBYNAME:

@@ -37,6 +37,8 @@ Names WhatNamesItsDescriptor(Call call) {
     case CALL_GETNAMEINFO:
     case CALL_GETHOSTBYNAME:
     case CALL_GETHOSTBYADDR:
+    case CALL_DLOPEN:
+    case CALL_DLMOPEN:
     case CALL_ATTACHED:
     case CALL_EXECUTING:
       return Names::kNone;

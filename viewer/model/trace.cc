@@ -26,11 +26,19 @@ constexpr uint64_t kSlackNs = 20'000'000;
 
 // Rows of the completeness statement that events do not tell: they come from the recorder's last interim tables.
 bool OnlyTheRecorderKnows(const Missing& missing) {
-  for (const char* kind : {"implicit_close", "left_out", "many_peers", "payload_cut", "payload_broken_off",
-                           "payload_not_seen", "one_ended", "guessed_join", "not_attached", "cut_off"}) {
+  for (const char* kind :
+       {"implicit_close", "left_out", "many_peers", "payload_cut", "payload_broken_off", "payload_not_seen",
+        "one_ended", "guessed_join", "not_attached", "past_recorder", "cut_off"}) {
     if (missing.kind() == kind) return false;
   }
   return true;
+}
+
+// Whether there is such a row already: of io_uring both events and the recorder may tell.
+bool Holds(const Tables& tables, const Missing& row) {
+  return std::any_of(tables.missing().begin(), tables.missing().end(), [&row](const Missing& other) {
+    return other.kind() == row.kind() && other.process() == row.process() && other.detail() == row.detail();
+  });
 }
 
 // Several traces in one file have times, process images and numbers of blocks that begin anew: taken for one, they
@@ -91,7 +99,7 @@ absl::Status Trace::Aggregate(size_t from) {
   if (interim.ok() && found) {
     *tables.mutable_drop() = interim->drop();
     for (const Missing& missing : interim->missing()) {
-      if (OnlyTheRecorderKnows(missing)) *tables.add_missing() = missing;
+      if (OnlyTheRecorderKnows(missing) && !Holds(tables, missing)) *tables.add_missing() = missing;
     }
   }
   SetTables(std::move(tables));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viewer/names/requests.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sockios.h>
@@ -104,6 +105,11 @@ constexpr Constant kNameInfoFlags[] = {
     CONSTANT(NI_NUMERICHOST), CONSTANT(NI_NUMERICSERV), CONSTANT(NI_NOFQDN), CONSTANT(NI_NAMEREQD), CONSTANT(NI_DGRAM),
 };
 
+constexpr Constant kLoadFlags[] = {
+    CONSTANT(RTLD_LAZY),     CONSTANT(RTLD_NOW),    CONSTANT(RTLD_NOLOAD),
+    CONSTANT(RTLD_DEEPBIND), CONSTANT(RTLD_GLOBAL), CONSTANT(RTLD_NODELETE),
+};
+
 constexpr Constant kCloneFlags[] = {
     CONSTANT(CLONE_VM),
     CONSTANT(CLONE_FS),
@@ -168,6 +174,7 @@ std::string FsMountFlagNames(uint32_t flags) { return BitNames(kFsMountFlags, fl
 std::string FsPickFlagNames(uint32_t flags) { return BitNames(kFsPickFlags, flags); }
 std::string FileTypeName(uint32_t type) { return NameOrNumber(kFileTypes, type); }
 std::string NameInfoFlagNames(uint32_t flags) { return BitNames(kNameInfoFlags, flags); }
+std::string LoadFlagNames(uint32_t flags) { return BitNames(kLoadFlags, flags); }
 
 std::string CloneFlagNames(uint32_t flags) {
   const uint32_t signal = flags & kExitSignal;

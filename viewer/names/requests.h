@@ -26,6 +26,7 @@ std::string FsMountFlagNames(uint32_t flags);     // "FSMOUNT_CLOEXEC"; "0"
 std::string FsPickFlagNames(uint32_t flags);      // "FSPICK_CLOEXEC"; "0"
 std::string FileTypeName(uint32_t type);          // of isfdtype: "S_IFSOCK"
 std::string NameInfoFlagNames(uint32_t flags);    // of getnameinfo: "NI_NUMERICHOST"; "0"
+std::string LoadFlagNames(uint32_t flags);        // of dlopen: "RTLD_NOW|RTLD_DEEPBIND"; "0"
 
 // "CLONE_NEWNET|SIGCHLD": the last byte is the signal that the child's end sends; none: "CLONE_NEWNET".
 std::string CloneFlagNames(uint32_t flags);

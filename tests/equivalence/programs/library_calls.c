@@ -5,6 +5,7 @@
 
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <netdb.h>
@@ -100,6 +101,14 @@ static void make_names(void) {
   (void)gethostbyaddr(&name.sin_addr, sizeof name.sin_addr, AF_INET);  // whatever the machine calls itself
 }
 
+static void make_libraries(void) {
+  void* const usual = dlopen("libm.so.6", RTLD_NOW);
+  void* const deep = dlopen("libm.so.6", RTLD_NOW | RTLD_DEEPBIND);
+  void* const apart = dlmopen(LM_ID_NEWLM, "libm.so.6", RTLD_NOW);
+  CHECK(usual != NULL && dlclose(usual) == 0 && deep != NULL && dlclose(deep) == 0);
+  CHECK(apart != NULL && dlclose(apart) == 0);
+}
+
 const struct EachCall kLibraryCalls[] = {{"fopen", make_streams},
                                          {"fdopen", make_streams},
                                          {"freopen", make_streams},
@@ -120,4 +129,6 @@ const struct EachCall kLibraryCalls[] = {{"fopen", make_streams},
                                          {"getnameinfo", make_names},
                                          {"gethostbyname", make_names},
                                          {"gethostbyaddr", make_names},
+                                         {"dlopen", make_libraries},
+                                         {"dlmopen", make_libraries},
                                          {NULL, NULL}};
