@@ -25,6 +25,7 @@ void Note(Hook hook, Lmid_t space, const char* file, int mode) {
   call.Leave();
   // (A name that cannot be read is for libc to stumble over.)
   ReadablePages pages = {};
+  pages.trusting = true;
   const ptrdiff_t length = pages.String(file, PATH_MAX);
   const ByteSpan path = {file, length > 0 ? static_cast<size_t>(length) : 0};
   EventHead head = call.Head(0);

@@ -5,12 +5,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "proto/trace_file_writer.h"
 #include "tests/model/scratch.h"
@@ -24,8 +27,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::Image;
 using testing::Inet;
+using ::testing::Pair;
 using testing::Scratch;
 using testing::TraceBuilder;
+using ::testing::UnorderedElementsAre;
 
 const std::string kServer = Inet("127.0.0.1", 8080);
 
@@ -268,6 +273,33 @@ TEST(TraceTest, WhatARecordedTraceLearnsLateIsNotGuessedBefore) {
   ASSERT_NE(life, nullptr);
   EXPECT_EQ(life->begin(), LIFE_BEGIN_ACCEPTED);
   EXPECT_EQ(life->generation(), 1u);
+}
+
+// What a trace lacks is told by its calls, and by its recorder where no call tells; a row that both tell stands once.
+TEST(TraceTest, RowsOfTheRecorderStandBesideThoseOfTheCalls) {
+  TraceBuilder builder;
+  Image& uses_ring = builder.Start("uses_ring", 10);
+  uses_ring.Call(CALL_SYSCALL, 5, 5).set_option(SYS_io_uring_setup);
+  builder.Start("maps_ring", 11).Open(3, "/a");
+  Scratch scratch;
+  ASSERT_TRUE(builder.WriteTale(scratch.File("t.tale"), /*seal=*/false).ok());
+  {
+    absl::StatusOr<TraceFileWriter> writer = TraceFileWriter::Resume(scratch.File("t.tale"));
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    Tables interim;
+    for (const uint32_t process : {1, 2}) {
+      Missing& row = *interim.add_missing();
+      row.set_kind("io_uring");
+      row.set_count(1);
+      row.set_process(process);
+    }
+    ASSERT_TRUE(writer->AppendTables(interim).ok());
+  }
+  const absl::StatusOr<Trace> trace = Trace::Open(scratch.File("t.tale.part"));
+  ASSERT_TRUE(trace.ok()) << trace.status();
+  std::vector<std::pair<std::string, uint32_t>> rows;
+  for (const Missing& row : trace->tables().missing()) rows.emplace_back(row.kind(), row.process());
+  EXPECT_THAT(rows, UnorderedElementsAre(Pair("io_uring", 1u), Pair("io_uring", 2u), Pair("cut_off", 0u)));
 }
 
 // A socket made before recording began, of a type that nobody told, is taken for a stream by whoever looks at it: its
