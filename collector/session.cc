@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bitset>
-#include <map>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -27,8 +25,7 @@
 #include "collector/attach_server.h"
 #include "collector/block_builder.h"
 #include "collector/clock.h"
-#include "collector/exec_watch.h"
-#include "collector/io_uring_watch.h"
+#include "collector/process_images.h"
 #include "collector/process_watch.h"
 #include "collector/tables.h"
 #include "collector/tables_pace.h"
@@ -67,9 +64,6 @@ constexpr uint64_t kQuietNs = kSecondNs;
 constexpr uint64_t kCommitSlackNs = 20 * kMillisecondNs;
 // A close or dup2 in progress holds the order of things back so long at most.
 constexpr uint64_t kLongestCloseNs = 5 * kSecondNs;
-
-// Looks in a row for images that begin while we look; a hostile counter may never stand still.
-constexpr int kMostLooks = 16;
 
 constexpr uint64_t kAwaitChildNs = 2 * kSecondNs;
 constexpr uint64_t kGrowAgainNs = kSecondNs;
@@ -148,23 +142,8 @@ class RecordingSession final : public Session {
   void OnRun(std::function<void(absl::string_view encoded_run)> callback) override { on_run_ = std::move(callback); }
 
  private:
-  // An image that ended, whose slot is free once its chunks are.
-  struct EndedImage {
-    uint32_t image = 0;
-    bool process_gone = false;  // else it ended by exec
-    uint64_t end_ns = 0;
-    bool told = false;  // the aggregator knows
-  };
-
   uint64_t Now() const { return MonotonicNs() - arena_.base_ns(); }
   void RunWritten(const RunView& run, uint64_t block);
-  void FindImages();
-  bool MeetsStrangers();
-  void LookAround(bool thorough);
-  void CheckProcesses();
-  void CheckThreads();
-  void CheckPrograms();
-  void SettleEnded();
   absl::Status Drain(bool everything);
   absl::Status WriteCommitted(bool everything, uint64_t pass_ns);
   void KeepUp();
@@ -194,17 +173,12 @@ class RecordingSession final : public Session {
   ProcessWatch watch_;
   AttachServer attach_;
   UnrecordedPrograms unrecorded_;
-  IoUringWatch io_uring_;
-  ExecWatch exec_watch_{arena_.path()};
   ArenaReader reader_;
   BlockBuilder builder_;
   Aggregator aggregator_;
+  ProcessImages images_{&arena_, &reader_, &watch_, &unrecorded_, &aggregator_};
   std::function<void(absl::string_view)> on_run_;
 
-  std::map<uint32_t, uint32_t> slot_of_image_;   // images whose slot is not free yet
-  std::bitset<abi::kMaxProcesses> known_slots_;  // theirs
-  std::vector<EndedImage> ended_;
-  uint32_t seen_images_ = 0;  // ArenaHeader::next_image when the slots were last looked through
   uint64_t next_thorough_ns_ = 0;
   uint64_t next_quiet_ns_ = 0;
   uint64_t last_drain_ns_ = 0;
@@ -214,7 +188,6 @@ class RecordingSession final : public Session {
   TablesPace tables_pace_;
   uint64_t next_growth_ns_ = 0;
   uint64_t unreadable_runs_ = 0;
-  std::vector<WriterKey> quiet_;  // writers that were quiet, and whose threads were gone, at the last look
   std::string stopped_;
   bool finished_ = false;
 };
@@ -241,134 +214,6 @@ void RecordingSession::RunWritten(const RunView& run, uint64_t block) {
   if (on_run_) on_run_(run.events);
 }
 
-// Finds process images that attached since. In the order of their numbers, which is the order in which one process ran
-// them: a later image may stand in an earlier slot.
-void RecordingSession::FindImages() {
-  seen_images_ = arena_.header().next_image.load(std::memory_order_acquire);
-  std::map<uint32_t, uint32_t> fresh;  // image → slot
-  // Shims are counted before they claim the lowest free slot: those in use lie below the number of images there were.
-  for (uint32_t i = 0; i < std::min(seen_images_, abi::kMaxProcesses); ++i) {
-    const abi::ProcessSlot& slot = arena_.slot(i);
-    // A slot stays its image's until we free it, whatever a program may have written there since.
-    if (slot.state.load(std::memory_order_acquire) != abi::kSlotLive || known_slots_[i]) continue;
-    const uint32_t image = slot.image;
-    if (image != 0 && !slot_of_image_.contains(image)) fresh.emplace(image, i);
-  }
-  for (const auto& [image, index] : fresh) {
-    const abi::ProcessSlot& slot = arena_.slot(index);
-    const ProcessIdentity identity = {slot.pid, slot.pid_namespace, slot.start_ticks};
-    if (identity.pid == 0 || identity.pid > INT_MAX) continue;
-    slot_of_image_.emplace(image, index);
-    known_slots_.set(index);
-    // In a chroot without /proc a program cannot tell its namespace: mostly it is ours.
-    const uint64_t pid_namespace = identity.pid_namespace != 0 ? identity.pid_namespace : watch_.own_namespace();
-    unrecorded_.ImageStarted(image, identity.pid, pid_namespace);
-    const uint32_t before = watch_.Watch(image, identity);
-    const pid_t host_pid = watch_.HostPid(image);
-    if (host_pid != 0) io_uring_.Began(image, host_pid, MonotonicNs());
-    if (before != 0) {
-      reader_.Look(true);
-      reader_.EndImage(before);
-      io_uring_.Ended(before);
-      ended_.push_back({.image = before, .process_gone = false, .end_ns = Now(), .told = true});
-    }
-  }
-}
-
-// Finds what the shims did since: chunks first, then images, so that every chunk that is drained next is one of an
-// image that is known (its slot went live before its first chunk). An image is counted before its slot is live: that
-// all that are counted were looked for is not enough.
-void RecordingSession::LookAround(bool thorough) {
-  for (int i = 0; i < kMostLooks; ++i) {
-    reader_.Look(thorough);
-    const bool strangers = MeetsStrangers();
-    if (thorough || strangers || arena_.header().next_image.load(std::memory_order_acquire) != seen_images_) {
-      FindImages();
-    }
-    // Finding an image may have looked at chunks, and so found those of a still newer one.
-    if (!MeetsStrangers() && arena_.header().next_image.load(std::memory_order_acquire) == seen_images_) break;
-  }
-}
-
-// Whether a chunk was found of an image that FindImages has not found yet.
-bool RecordingSession::MeetsStrangers() {
-  bool strangers = false;
-  for (const uint32_t image : reader_.TakeNewImages()) strangers |= !slot_of_image_.contains(image);
-  return strangers;
-}
-
-void RecordingSession::CheckProcesses() {
-  const std::vector<ProcessWatch::Ended> gone = watch_.TakeEnded();
-  if (gone.empty()) return;
-  const uint64_t now = Now();
-  LookAround(true);
-  for (const ThreadInCallHint& hint : reader_.CallsInProgress()) {
-    if (hint.call == CALL_EXIT) continue;
-    const bool ended =
-        std::any_of(gone.begin(), gone.end(), [&hint](const auto& e) { return e.image == hint.writer.image; });
-    if (ended)
-      aggregator_.ThreadInCall(hint.writer.image, hint.writer.tid, static_cast<Call>(hint.call), hint.fd,
-                               hint.since_ns);
-  }
-  for (const ProcessWatch::Ended& end : gone) {
-    io_uring_.Ended(end.image);
-    if (!end.certain) continue;  // out of sight, but it may write on
-    reader_.EndImage(end.image);
-    ended_.push_back({.image = end.image, .process_gone = true, .end_ns = now});
-  }
-}
-
-// Threads that ended leave an open chunk behind; it is given back when the thread was missing at two looks.
-void RecordingSession::CheckThreads() {
-  std::vector<WriterKey> gone;
-  for (const WriterKey& writer : reader_.QuietWriters(MonotonicNs() - kQuietNs)) {
-    if (watch_.ThreadLives(writer.image, writer.tid)) continue;
-    if (std::find(quiet_.begin(), quiet_.end(), writer) != quiet_.end()) {
-      reader_.EndWriter(writer);
-    } else {
-      gone.push_back(writer);
-    }
-  }
-  quiet_ = std::move(gone);
-}
-
-// Programs that were executed past every hook: what they do is not recorded.
-void RecordingSession::CheckPrograms() {
-  std::vector<std::pair<uint32_t, pid_t>> running = watch_.Running();
-  std::erase_if(running, [this](const auto& entry) {
-    return !slot_of_image_.contains(entry.first) || unrecorded_.IsExecuting(entry.first);
-  });
-  for (const ExecWatch::Unseen& unseen : exec_watch_.Look(running)) {
-    unrecorded_.ExecutedUnseen(unseen.image, unseen.path, Now());
-    reader_.EndImage(unseen.image);
-    io_uring_.Ended(unseen.image);
-    ended_.push_back({.image = unseen.image, .process_gone = false, .end_ns = Now(), .told = true});
-  }
-}
-
-// Images that ended and are drained: tells the aggregator, frees their slots.
-void RecordingSession::SettleEnded() {
-  std::erase_if(ended_, [this](EndedImage& end) {
-    if (!end.told) aggregator_.ProcessEnded(end.image, end.end_ns);
-    end.told = true;
-    if (reader_.HasChunks(end.image)) return false;
-    const auto slot = slot_of_image_.find(end.image);
-    if (slot == slot_of_image_.end()) return true;
-    abi::ProcessSlot& shared = arena_.slot(slot->second);
-    if (const uint64_t drops = shared.drops.load(std::memory_order_acquire); drops > 0) {
-      aggregator_.DropsOf(end.image, drops);
-    }
-    shared.drops.store(0, std::memory_order_relaxed);
-    reader_.FreeClaimed(slot->second);
-    reader_.ForgetImage(end.image);
-    unrecorded_.ForgetImage(end.image);
-    shared.state.store(abi::kSlotFree, std::memory_order_release);
-    known_slots_.reset(slot->second);
-    slot_of_image_.erase(slot);
-    return true;
-  });
-}
-
 bool RecordingSession::Crowded(uint32_t numerator, uint32_t denominator) const {
   for (uint32_t c = 0; c < abi::kSizeClasses; ++c) {
     if (reader_.chunks_in_use(c) * denominator > arena_.usable_chunks(c) * numerator) return true;
@@ -386,9 +231,10 @@ void RecordingSession::GrowIfCrowded() {
 }
 
 bool RecordingSession::Due(const ArenaReader::Ready& ready, uint64_t now) const {
-  if (ready.bytes == 0) return ready.sealed > 0 || !ended_.empty();
-  return ready.bytes >= kTakeBytes || !ended_.empty() || now - last_drain_ns_ >= (on_run_ ? kTakeLiveNs : kTakeNs) ||
-         Crowded(1, 2) || arena_.header().waiters.load(std::memory_order_relaxed) > 0;
+  if (ready.bytes == 0) return ready.sealed > 0 || images_.any_ended();
+  return ready.bytes >= kTakeBytes || images_.any_ended() ||
+         now - last_drain_ns_ >= (on_run_ ? kTakeLiveNs : kTakeNs) || Crowded(1, 2) ||
+         arena_.header().waiters.load(std::memory_order_relaxed) > 0;
 }
 
 // What lies before it is settled: every event with an earlier return (for ends: entry) was in the pass that began at
@@ -438,7 +284,7 @@ absl::Status RecordingSession::Drain(bool everything) {
 void RecordingSession::KeepUp() {
   Beat();
   if (finished_ || !stopped_.empty()) return;
-  LookAround(false);
+  images_.LookAround(false);
   if (!Due(reader_.Measure(), MonotonicNs())) return;
   if (const absl::Status written = WriteCommitted(false, Now()); !written.ok()) Stop(written);
 }
@@ -450,13 +296,13 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   const uint64_t now = MonotonicNs();
   const bool thorough = now >= next_thorough_ns_;
   if (thorough) next_thorough_ns_ = now + kThoroughNs;
-  LookAround(thorough);
-  CheckProcesses();
-  io_uring_.Look(now);
+  images_.LookAround(thorough);
+  images_.CheckProcesses();
+  images_.CheckIoUring(now);
   if (now >= next_quiet_ns_) {
     next_quiet_ns_ = now + kQuietNs;
-    CheckThreads();
-    CheckPrograms();
+    images_.CheckThreads(now - kQuietNs);
+    images_.CheckPrograms();
   }
   if (!stopped_.empty()) {
     Wait(max_wait_ms, extra_fd);
@@ -469,7 +315,7 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
       Stop(drained);
       return drained;
     }
-    SettleEnded();
+    images_.SettleEnded();
     GrowIfCrowded();
     if (reader_.Measure().bytes >= kTakeBytes) max_wait_ms = 0;
   } else {
@@ -516,13 +362,13 @@ void RecordingSession::Wait(int max_wait_ms, int extra_fd) {
 }
 
 uint64_t RecordingSession::LiveProcesses() {
-  FindImages();
-  CheckProcesses();
+  images_.Find();
+  images_.CheckProcesses();
   // The last words of those who ended may tell of a child that has yet to attach.
-  if (!ended_.empty() && stopped_.empty()) {
+  if (images_.any_ended() && stopped_.empty()) {
     if (const absl::Status drained = Drain(false); !drained.ok()) Stop(drained);
-    SettleEnded();
-    FindImages();
+    images_.SettleEnded();
+    images_.Find();
   }
   uint64_t alive = watch_.alive();
   const uint64_t now = Now();
@@ -556,23 +402,18 @@ void RecordingSession::Stop(const absl::Status& why) {
 
 absl::StatusOr<SessionSummary> RecordingSession::Finish() {
   finished_ = true;
-  FindImages();
-  CheckProcesses();
+  images_.Find();
+  images_.CheckProcesses();
   const uint64_t alive = LiveProcesses();
   QuietShims();
   const uint64_t end_ns = Now();
   if (stopped_.empty()) {
-    LookAround(true);
+    images_.LookAround(true);
     if (const absl::Status drained = Drain(true); !drained.ok()) Stop(drained);
   }
-  for (const ThreadInCallHint& hint : reader_.CallsInProgress()) {
-    if (hint.call == CALL_EXIT) continue;
-    aggregator_.ThreadInCall(hint.writer.image, hint.writer.tid, static_cast<Call>(hint.call), hint.fd, hint.since_ns);
-  }
-  SettleEnded();
-  for (const auto& [image, slot] : slot_of_image_) {
-    if (const uint64_t drops = arena_.slot(slot).drops.load(); drops > 0) aggregator_.DropsOf(image, drops);
-  }
+  images_.TellCallsInProgress();
+  images_.SettleEnded();
+  images_.TellDrops();
   aggregator_.Advance(UINT64_MAX);
   for (const UnrecordedPrograms::Program& program : unrecorded_.Take(UINT64_MAX)) {
     aggregator_.NotRecorded(program.pid, program.image, program.kind.c_str(), program.pid_namespace);
@@ -592,7 +433,7 @@ absl::StatusOr<SessionSummary> RecordingSession::Finish() {
 
 SessionSummary RecordingSession::Summary() {
   if (stopped_.empty()) {
-    LookAround(true);
+    images_.LookAround(true);
     if (const absl::Status drained = Drain(false); !drained.ok()) Stop(drained);
   }
   return Summarize(Snapshot(Now()));
@@ -601,7 +442,7 @@ SessionSummary RecordingSession::Summary() {
 // The aggregator's tables, and what only the collector sees.
 Tables RecordingSession::Snapshot(uint64_t end_ns) {
   Tables tables = aggregator_.Snapshot(end_ns);
-  io_uring_.AddMissing(tables);
+  images_.AddMissing(tables);
   return tables;
 }
 
