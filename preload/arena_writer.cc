@@ -128,12 +128,6 @@ bool ThreadIsCurrent(uint64_t start_ns) {
 // Keeps the compiler from moving memory accesses across: a signal handler of this thread may look at what we did.
 void SignalFence() { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
-// True also where it cannot be asked: then no level is taken for abandoned.
-bool OnAlternateStack() {
-  stack_t stack;
-  return RawSyscall(SYS_sigaltstack, 0, RawPointer(&stack)) != 0 || (stack.ss_flags & SS_ONSTACK) != 0;
-}
-
 bool Busy() {
   static_assert(kLevels == 4);
   return __builtin_expect((thread.frame[0] | thread.frame[1] | thread.frame[2] | thread.frame[3]) != 0, 0);
@@ -444,6 +438,11 @@ void LeaveCall() {
 }
 
 // ---- Threads and processes -------------------------------------------------------------------------------------
+
+bool OnAlternateStack() {
+  stack_t stack;
+  return RawSyscall(SYS_sigaltstack, 0, RawPointer(&stack)) != 0 || (stack.ss_flags & SS_ONSTACK) != 0;
+}
 
 bool BecomeWriter(uint32_t image, uint32_t slot) {
   if (wipe_page == &before_attach) {

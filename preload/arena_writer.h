@@ -167,6 +167,10 @@ void ShareThread();
 void ThreadSharedWith(int tid);
 bool ThreadIsShared();
 
+// Whether the caller runs on an alternate signal stack, whose addresses say nothing of who called whom. True also where
+// the kernel may not be asked.
+bool OnAlternateStack();
+
 // Seals the chunks of the calling thread: before exec (the image ends) and _exit. What the thread records afterwards
 // (a failed exec) goes into new chunks.
 void SealThreadChunks();

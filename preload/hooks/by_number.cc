@@ -34,7 +34,8 @@ constexpr uintptr_t kNear = 1400;
 
 void CallScope::TakeNumberOfHook() {
   const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  if (here > by_number.frame) by_number.hook = 0;  // a handler jumped out of the call that it was for
+  // A handler jumped out of the call that it was for. (One on a stack above, which breaks in, leaves it for that call.)
+  if (here > by_number.frame && !OnAlternateStack()) by_number.hook = 0;
   if (by_number.hook != static_cast<uint32_t>(hook_) + 1 || by_number.frame - here > kNear) return;
   number_ = by_number.number;
   __builtin_memcpy(words_, by_number.words, sizeof words_);

@@ -52,6 +52,37 @@ class SignalsTest(Hazard):
                 self.assertEqual(received[f'{kind} {who} {number}'], 1)
         self.assert_complete()
 
+    def test_row7_handlers_that_record_behind_each_instruction_of_a_call(self):
+        for stack in ('high', 'low', 'same'):
+            self.same_behaviour([self.built('stepped'), stack], status=3)
+            numbers = {}
+            for call in ('send', 'recv'):
+                words = self.payloads(call)
+                numbers[call] = [int.from_bytes(word, 'little') for word in words if len(word) == 4]
+                own = [word for word in words if len(word) != 4]
+                self.assertEqual(b''.join(own[:-1] if call == 'send' else own), b'one' + b'x' * 20000)
+            self.assertEqual(self.payloads('writev') + self.payloads('recvfrom'), [b'two', b'two'])
+            steps = int(self.payloads('send')[-1].split()[1])
+            self.assertEqual(sorted(numbers['send']), list(range(steps)))
+            self.assertEqual(sorted(numbers['recv']), list(range(steps)))
+            counts = self.counts()
+            for call in ('pselect', 'writev', 'poll', 'dup'):
+                self.assertEqual(counts[call], 1, call)
+            self.assert_complete()
+
+    def test_row6_a_call_left_by_a_jump_behind_each_of_its_instructions(self):
+        self.same_behaviour([self.built('jumped')], status=3)
+        told = collections.defaultdict(list)
+        for word in self.payloads('send'):
+            kind, *numbers = word.decode().split()
+            told[kind].append([int(number) for number in numbers])
+        (times, done), = told['total']
+        self.assertEqual(told['usual'], [[number] for number in range(times)])
+        left = [number for number, in told['left']]
+        self.assertEqual(left, sorted(set(left)))
+        self.assertLessEqual(len(left), done)
+        self.assertEqual(left[-1], times - 1)  # the one that went through
+
     def test_calls_where_there_is_little_stack(self):
         stdout, _ = self.same_behaviour([self.built('small_stacks')])
         self.assertEqual(stdout, b'done 6\n')
