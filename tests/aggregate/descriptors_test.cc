@@ -17,6 +17,7 @@
 #include "collector/aggregate/aggregator.h"
 #include "proto/call_families.h"
 #include "proto/event_view.h"
+#include "tests/aggregate/missing_count.h"
 #include "tests/support/trace_builder.h"
 
 namespace socktale {
@@ -25,13 +26,8 @@ namespace {
 using ::testing::ElementsAre;
 using testing::Image;
 using testing::Inet;
+using testing::MissingCount;
 using testing::TraceBuilder;
-
-uint64_t MissingCount(const Tables& tables, const std::string& kind) {
-  uint64_t count = 0;
-  for (const Missing& missing : tables.missing()) count += missing.kind() == kind ? missing.count() : 0;
-  return count;
-}
 
 TEST(DescriptorTest, EachUseOfANumberIsALifeOfItsOwn) {
   TraceBuilder trace;
