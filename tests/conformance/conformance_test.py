@@ -97,6 +97,13 @@ class ResultsTest(unittest.TestCase):
             'GET': 'passed', 'GET (2)': 'passed', 'SET': 'failed', 'SLOW: no': 'skipped',
             'Executing test client: x': 'exception'})
 
+    def test_redis_where_lots_are_drawn(self):
+        text = ('[ok]: Set #0 to replicate from #1 (12 ms)\n[ok]: Set #4 to replicate from #2 (3 ms)\n'
+                '[ok]: after load (x = 4711) (1 ms)\n[err]: after load (x = 12) in tests/x.tcl\n'
+                '[ok]: after load (x = 5) (1 ms)\n')
+        self.assertEqual(results.from_redis(text, by_lot=True), {
+            'Set #N to replicate from #N': 'passed', 'after load (x = N)': 'failed'})
+
 
 class ReportTest(unittest.TestCase):
     """Runs that count for nothing never look like good ones."""

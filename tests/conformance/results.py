@@ -58,14 +58,26 @@ def from_tap(file, text, status):
     return outcomes
 
 
-def from_redis(text):
-    """text: what redis's test_helper.tcl prints. Its names are not unique: the second is called 'name (2)'."""
+def from_redis(text, by_lot=False):
+    """text: what redis's test_helper.tcl prints. Its names are not unique: the second is called 'name (2)'.
+
+    by_lot: the file draws lots for some seconds, so that its tests' names hold what was drawn ('#3', 'x = 4711'), and
+    how often each is made is chance. All of one name without that count as one, which ends as the worst of them."""
     outcomes = {}
     for line in text.splitlines():
         match = _REDIS_LINE.match(_COLOUR.sub('', line))
-        if match:
-            name = re.sub(r' in tests/\S+$', '', match.group(2)) if match.group(1) == 'err' else match.group(2)
-            outcomes[_numbered(name, outcomes)] = _REDIS_WORDS[match.group(1)]
+        if not match:
+            continue
+        outcome = _REDIS_WORDS[match.group(1)]
+        name = re.sub(r' in tests/\S+$', '', match.group(2)) if match.group(1) == 'err' else match.group(2)
+        if by_lot:
+            name = re.sub(r'\d+', 'N', name)
+            if outcome == PASSED:
+                outcomes.setdefault(name, outcome)
+            else:
+                outcomes[name] = outcome
+        else:
+            outcomes[_numbered(name, outcomes)] = outcome
     return outcomes
 
 

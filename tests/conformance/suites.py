@@ -143,6 +143,9 @@ def _switches(file):
 class RedisSuite(Suite):
     """A file of redis's own tests, run with the installed redis-server and redis-cli."""
 
+    # Files that draw lots for as long as they last (results.from_redis).
+    _BY_LOT = ('integration/psync2', 'integration/psync2-reg')
+
     def __init__(self, file, cache):
         super().__init__(f'redis {file}')
         self._file, self._cache = file, cache
@@ -171,7 +174,7 @@ class RedisSuite(Suite):
         return [shutil.which('tclsh'), 'tests/test_helper.tcl', '--clients', '1', '--single', self._file], work
 
     def outcomes(self, folder, output):
-        return results.from_redis(output)
+        return results.from_redis(output, self._file in self._BY_LOT)
 
 
 def all_suites(cache):
