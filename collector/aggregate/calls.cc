@@ -474,7 +474,7 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
   // Newer ones: the shim says of what kind it is.
   if (ReturnsNewDescriptor(record.call)) {
     Made(call, result, event.kind, event.close_on_exec);
-    if (record.call == CALL_SYSCALL && event.option == SYS_io_uring_setup) {
+    if (record.call == CALL_SYSCALL && event.option == SYS_io_uring_setup && record.error == 0) {
       world_.processes[call.process].uses_io_uring = true;
     }
     return;

@@ -2,6 +2,8 @@
 //
 // The completeness statement. An empty one is a promise, so every row stands for something that is not there.
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "collector/aggregate/snapshot.h"
@@ -26,8 +28,9 @@ void AddMissing(const World& world, Tables& tables) {
     const ProcessState& process = world.processes[id];
     if (process.executing) Add(tables, "not_attached", 1, id, process.next_image.path());
     Add(tables, "io_uring", process.uses_io_uring, id);
-    std::string plugins = absl::StrJoin(process.plugins, ", ");
-    if (process.plugin_count > process.plugins.size()) absl::StrAppend(&plugins, ", …");
+    const size_t named = std::min<size_t>(process.plugins.size(), 3);
+    std::string plugins = absl::StrJoin(process.plugins.begin(), process.plugins.begin() + named, ", ");
+    if (process.plugin_count > named) absl::StrAppend(&plugins, ", …");
     Add(tables, "past_recorder", process.plugin_count, id, plugins);
     Add(tables, "implicit_close", process.implicit_closes, id);
     const uint64_t accounted = process.payload_kept + process.payload_not_seen + process.payload_awaited;

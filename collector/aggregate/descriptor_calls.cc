@@ -141,8 +141,10 @@ bool Machine::OtherDescriptorCall(const Applied& call) {
     case CALL_DLOPEN:
     case CALL_DLMOPEN: {
       ProcessState& owner = world_.processes[call.process];
+      std::vector<std::string>& plugins = owner.plugins;
+      if (std::find(plugins.begin(), plugins.end(), call.event.path) != plugins.end()) return true;
       ++owner.plugin_count;
-      if (owner.plugins.size() < world_.limits.plugins) owner.plugins.emplace_back(call.event.path);
+      if (plugins.size() < world_.limits.plugins) plugins.emplace_back(call.event.path);
       return true;
     }
     case CALL_SYSTEM:

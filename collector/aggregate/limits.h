@@ -22,8 +22,8 @@ struct Limits {
   // Programs that one process executed and that are kept with their arguments: so many first ones and as many last
   // ones.
   size_t images = 64;
-  // Plugins opened past the shim that are named, of each process.
-  size_t plugins = 3;
+  // Plugins opened past the shim that are told apart, of each process.
+  size_t plugins = 64;
 };
 
 }  // namespace socktale

@@ -15,11 +15,11 @@
 namespace socktale {
 namespace {
 
-// The function to jump to where this libc lacks it, as glibc before 2.34 does without its libdl.
+// The function to jump to where this libc lacks it. (None that loads the shim does.)
 void* Unavailable() { return nullptr; }
 
 void Note(Hook hook, Lmid_t space, const char* file, int mode) {
-  if (file == nullptr) return;  // the program itself
+  if (file == nullptr || (mode & RTLD_NOLOAD) != 0) return;  // the program itself, or what is there already
   CallScope call(hook);
   if (!call.recording()) return;
   call.Leave();
@@ -27,6 +27,7 @@ void Note(Hook hook, Lmid_t space, const char* file, int mode) {
   ReadablePages pages = {};
   pages.trusting = true;
   const ptrdiff_t length = pages.String(file, PATH_MAX);
+  if (length == 0) return;  // the program itself
   const ByteSpan path = {file, length > 0 ? static_cast<size_t>(length) : 0};
   EventHead head = call.Head(0);
   head.end_ns = call.start_ns();

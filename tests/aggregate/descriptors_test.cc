@@ -418,6 +418,7 @@ TEST(CompletenessTest, ARingMadeByNumberIsNamedOnce) {
   a.Call(CALL_SYSCALL, 5, 5).set_option(SYS_io_uring_setup);
   a.Call(CALL_SYSCALL, 6, 6).set_option(SYS_io_uring_setup);
   trace.Start("b", 11).Call(CALL_SYSCALL, 5, 5).set_option(SYS_pidfd_open);
+  trace.Start("c", 12).Call(CALL_SYSCALL, 0, -1, {.error = EPERM}).set_option(SYS_io_uring_setup);
   Aggregator aggregator;
   ASSERT_TRUE(trace.Feed(aggregator).ok());
   EXPECT_EQ(MissingCount(aggregator.Snapshot(trace.now()), "io_uring"), 1u);

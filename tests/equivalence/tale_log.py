@@ -55,7 +55,7 @@ def call_of(event):
         name = BY_NUMBER.get(event.get('option'), name)
     call = CANONICAL.get(name, name)
     tid = event['made_pid'] if 'vfork_child' in event.get('notes', ()) else event['tid']
-    result = event.get('err', event['ret'])
+    result = event.get('err', event.get('ret', 0))
     if name == 'posix_spawn' and event['ret'] == 0:
         result = event.get('made_pid', 0)
     if call == 'exit':

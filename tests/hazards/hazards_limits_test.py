@@ -105,7 +105,7 @@ class PluginTest(Hazard):
             self.assertEqual((row['kind'], row['count'], row['detail']),
                              ('past_recorder', 1, self.built('libplugin.so')))
             stdout, _ = self.run_program([self.socktale, 'info', '-t', self.trace])
-            self.assertIn(b'1 plugin opened so that they look past the recorder', stdout)
+            self.assertIn(b'1 plugin opened past the recorder', stdout)
 
     def test_row18_a_library_is_looked_for_where_its_opener_says(self):
         """dlopen looks at who asks: $ORIGIN and RUNPATH of the library that calls it count."""

@@ -12,6 +12,9 @@ int main(void) {
   CHECK(usual != NULL && dlsym(usual, "cos") != NULL && dlclose(usual) == 0);
   void* const itself = dlopen(NULL, RTLD_NOW | RTLD_DEEPBIND);
   CHECK(itself != NULL && dlclose(itself) == 0);
+  CHECK(dlopen("libm.so.6", RTLD_NOW | RTLD_NOLOAD | RTLD_DEEPBIND) == NULL);
+  void* const empty = dlopen("", RTLD_NOW | RTLD_DEEPBIND);
+  CHECK(empty != NULL && dlclose(empty) == 0);
   void* const base = dlmopen(LM_ID_BASE, "libm.so.6", RTLD_NOW);
   CHECK(base != NULL && dlclose(base) == 0);
   CHECK(dlopen("/nowhere/lib.so", RTLD_NOW | RTLD_DEEPBIND) == NULL && strstr(dlerror(), "/nowhere/lib.so") != NULL);

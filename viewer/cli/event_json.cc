@@ -160,7 +160,8 @@ Json EventJson(const TracedEvent& traced) {
     object["conn"] = absl::StrCat("c", traced.connection->id());
     object["from_client"] = traced.from_client;
   }
-  object["ret"] = event.result;
+  if (event.call != CALL_DLOPEN && event.call != CALL_DLMOPEN)
+    object["ret"] = event.result;  // told before they are made
   if (event.error != 0) object["err"] = ErrnoName(event.error);
   if ((event.call == CALL_GETADDRINFO || event.call == CALL_GETNAMEINFO) && event.result != 0) {
     object["why"] = gai_strerror(static_cast<int>(event.result));

@@ -170,8 +170,9 @@ void PrintStatement(const std::vector<std::string>& file, const EventCounts& cou
     output.Line("  Nothing: every call that was seen is there, with all its bytes.");
   }
   // No count can tell these: nobody sees them happen.
-  for (const char* line : {"No recording sees what the C library does inside itself:",
-                           "stdio on sockets, the resolver's packets, syslog."}) {
+  for (const char* line :
+       {"No recording sees what the C library does inside itself:", "stdio on sockets, the resolver's packets, syslog;",
+        "nor what asks the kernel by instructions of its own, or looks up functions in libc itself."}) {
     output.Line(absl::StrCat("  ", output.Paint(Style::kRemark, line)));
   }
 }

@@ -34,9 +34,9 @@ bool OnlyTheRecorderKnows(const Missing& missing) {
   return true;
 }
 
-// Whether there is such a row already: of io_uring both events and the recorder may tell.
-bool Holds(const Tables& tables, const Missing& row) {
-  return std::any_of(tables.missing().begin(), tables.missing().end(), [&row](const Missing& other) {
+// Whether the first `rows` tell this already: of io_uring both events and the recorder may tell.
+bool Holds(const Tables& tables, int rows, const Missing& row) {
+  return std::any_of(tables.missing().begin(), tables.missing().begin() + rows, [&row](const Missing& other) {
     return other.kind() == row.kind() && other.process() == row.process() && other.detail() == row.detail();
   });
 }
@@ -98,8 +98,9 @@ absl::Status Trace::Aggregate(size_t from) {
   const absl::StatusOr<Tables> interim = reader_.ReadTables(&found);
   if (interim.ok() && found) {
     *tables.mutable_drop() = interim->drop();
+    const int told = tables.missing_size();
     for (const Missing& missing : interim->missing()) {
-      if (OnlyTheRecorderKnows(missing) && !Holds(tables, missing)) *tables.add_missing() = missing;
+      if (OnlyTheRecorderKnows(missing) && !Holds(tables, told, missing)) *tables.add_missing() = missing;
     }
   }
   SetTables(std::move(tables));

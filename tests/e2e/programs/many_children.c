@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // many_children COUNT: COUNT children alive at one time. Each duplicates a descriptor, says so, and waits to be let go.
+// Exits with 77 where so many may not be.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ int main(int argc, char** argv) {
   if (pipe(here) != 0 || pipe(go) != 0) return 3;
   for (int i = 0; i < count; ++i) {
     const pid_t child = fork();
-    if (child < 0) return 4;
+    if (child < 0) return 77;
     if (child > 0) continue;
     char byte = 'x';
     close(go[1]);

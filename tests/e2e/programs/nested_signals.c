@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,8 +39,8 @@ static void* receive(void* unused) {
   (void)unused;
   static char bytes[kBytes];
   for (int i = 0; i < kDeepest; ++i) {
-    struct pollfd room = {.fd = ends[0], .events = POLLOUT};
-    while (poll(&room, 1, 0) == 1) continue;  // until the sender waits for us
+    struct pollfd there = {.fd = ends[1], .events = POLLIN};
+    while (poll(&there, 1, -1) != 1) continue;  // its first page is among what has come
     if (mprotect(sent[i], kPage, PROT_NONE) != 0) _exit(4);
     if (recv(ends[1], bytes, kBytes, MSG_WAITALL) != kBytes) _exit(5);
   }
@@ -52,6 +53,7 @@ int main(void) {
   for (int i = 0; i < kDeepest; ++i) {
     sent[i] = mmap(NULL, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (sent[i] == MAP_FAILED) return 2;
+    memset(sent[i], 'x', kBytes);
   }
   struct sigaction action = {.sa_handler = handle, .sa_flags = SA_NODEFER};
   sigaction(SIGSEGV, &action, NULL);

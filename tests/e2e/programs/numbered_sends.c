@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// numbered_sends FILE COUNT STATUS: sends the numbers 1, 2, … COUNT over a socketpair, 8 bytes each, and after each call
-// that returned stores its number in the 8 bytes of FILE (shared memory, so that it outlives SIGKILL). Exits with STATUS.
+// numbered_sends FILE COUNT STATUS: sends the numbers 1, 2, … COUNT over a socketpair, 8 bytes each, and after each
+// call that returned stores its number in the 8 bytes of FILE (shared memory, so that it outlives SIGKILL). Exits with
+// STATUS.
 
 #include <fcntl.h>
 #include <stdint.h>

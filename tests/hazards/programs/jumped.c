@@ -40,6 +40,7 @@ int main(void) {
   }
   const int size = snprintf(word, sizeof word, "total %u %u", n, done);
   CHECK(send(pair[0], word, (size_t)size, 0) == size);
+  CHECK(n > 5);
   say("done");
   return 3;
 }

@@ -39,7 +39,7 @@ static void handle_wait(int number) {
   waited_for = 1;
 }
 
-// Waits by number, with the mask that lets a signal in that is pending. Lost, the mask leaves it waiting.
+// Waits by number, with the mask that lets a signal in that is pending. Without the mask nothing comes in.
 static void wait_with_a_mask(void) {
   sigset_t none, usr1;
   sigemptyset(&none);
