@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 #include "collector/aggregate/snapshot.h"
 
 namespace socktale {
@@ -29,7 +30,7 @@ void AddMissing(const World& world, Tables& tables) {
     if (process.executing) Add(tables, "not_attached", 1, id, process.next_image.path());
     Add(tables, "io_uring", process.uses_io_uring, id);
     const size_t named = std::min<size_t>(process.plugins.size(), 3);
-    std::string plugins = absl::StrJoin(process.plugins.begin(), process.plugins.begin() + named, ", ");
+    std::string plugins = absl::StrJoin(absl::MakeConstSpan(process.plugins).first(named), ", ");
     if (process.plugin_count > named) absl::StrAppend(&plugins, ", …");
     Add(tables, "past_recorder", process.plugin_count, id, plugins);
     Add(tables, "implicit_close", process.implicit_closes, id);
