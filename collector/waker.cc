@@ -56,7 +56,8 @@ void Waker::Awake() {
 }
 
 absl::Status Waker::Start() {
-  if (!event_.valid()) event_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  // One of its own: that of the process which forked would be emptied by either of the two.
+  event_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event_.valid()) return ErrnoStatus("eventfd");
   pthread_attr_t attributes;
   if (const int error = pthread_attr_init(&attributes); error != 0) return ErrnoStatus("pthread_attr_init", error);

@@ -10,8 +10,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <string>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "preload/abi/arena_abi.h"
 
 namespace socktale {
@@ -63,6 +68,19 @@ TEST_F(WakerTest, ACallToTheAwakeIsNone) {
   EXPECT_FALSE(IsCalled(waker_, 0));
 }
 
+// What the kernel says of each of this process's threads: in which system call it is, or that it runs.
+std::string Threads() {
+  std::string all;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    for (const char* file : {"stat", "syscall"}) {
+      std::string line;
+      std::getline(std::ifstream(task.path() / file), line);
+      absl::StrAppend(&all, line, "\n");
+    }
+  }
+  return all;
+}
+
 TEST_F(WakerTest, WakesTheChildOfAForkToo) {
   ASSERT_TRUE(waker_.Sleep().ok());
   waker_.Awake();
@@ -70,16 +88,33 @@ TEST_F(WakerTest, WakesTheChildOfAForkToo) {
   ASSERT_GE(child, 0);
   if (child == 0) {
     // The memory is a copy: the caller lives in the child.
-    bool called = waker_.Sleep().ok();
+    const bool asleep = waker_.Sleep().ok();
     Call(futex_);
-    called = called && IsCalled(waker_, kPatienceMs);
-    waker_.Awake();
-    _exit(called ? 0 : 1);
+    if (asleep && IsCalled(waker_, kPatienceMs)) _exit(0);
+    std::cerr << "asleep: " << asleep << ", futex: " << futex_.load() << "\n" << Threads() << std::flush;
+    _exit(1);
   }
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+TEST_F(WakerTest, AForksTwoProcessesAreCalledApart) {
+  ASSERT_TRUE(waker_.Sleep().ok());
+  waker_.Awake();
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (!waker_.Sleep().ok()) _exit(1);
+    Call(futex_);
+    _exit(IsCalled(waker_, kPatienceMs) ? 0 : 2);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_FALSE(IsCalled(waker_, 0)) << "the child's call came here";
 }
 
 TEST(WakerEndTest, ComesThoughAProgramWritesThereWhatItLikes) {
