@@ -33,11 +33,30 @@ constexpr size_t kLeastSplit = 1024;
 
 static_assert(kHeadRoom + kMaxAddress + 3 + kMaxTail + kLeastSplit <= abi::kChunkBytes[abi::kSizeClasses - 1]);
 
+// How far a level is: one word, so that the store that commits the event of a call says as well that the call is over.
+struct alignas(8) Progress {
+  uint32_t used;   // bytes committed to the open chunk. Our own copy: shared memory may say anything
+  uint32_t calls;  // of level 0: how many of Thread::in are in progress
+};
+
+// A call in progress. (EnterCall)
+struct InCall {
+  uint64_t start_ns;
+  uintptr_t frame;  // of the hook
+  int32_t fd;
+  uint32_t call;
+  bool alternate;  // on an alternate signal stack, which lies above the call that the signal came amid
+};
+
+// Calls in progress of one thread: a handler may make one amid another, and one that was left stands here until its
+// stack is used again. Deeper ones are not noted.
+constexpr uint32_t kCalls = 8;
+
 // One nesting level of a thread: its open chunk.
 struct Level {
   abi::ChunkHeader* header;  // null: no open chunk
   uint8_t* data;
-  uint32_t used;  // bytes committed. Our own copy: shared memory may say anything
+  Progress at;
   uint32_t capacity;
   uint64_t base_ns;   // CLOCK_MONOTONIC that the chunk's events count from
   uint64_t sequence;  // of the last chunk taken
@@ -54,6 +73,8 @@ struct Thread {
   bool attaching;                // between BeginAttachAfterFork and BecomeWriter
   int shared_with;               // while generation is kShared: the other's thread id; 0: not known yet; or kSeveral
   uint64_t unshared_generation;  // that it has again when it is alone
+  InCall in[kCalls];             // the later the deeper. As many as Progress::calls
+  uint64_t left_ns;              // the beginning of the call last told as left
   uintptr_t frame[kLevels];      // of each level, the stack address of the busy section's writer; 0: idle
   Level level[kLevels];
 };
@@ -66,7 +87,7 @@ constexpr uint64_t kShared = kNeverAttached - 2;  // another runs on this thread
 constexpr int kSeveral = -1;
 
 constinit __thread Thread thread
-    __attribute__((tls_model("initial-exec"))) = {kNeverAttached, 0, 0, false, 0, 0, {}, {}};
+    __attribute__((tls_model("initial-exec"))) = {kNeverAttached, 0, 0, false, 0, 0, {}, 0, {}, {}};
 
 // The page that the kernel empties in a forked child (MADV_WIPEONFORK). It holds the image's generation.
 constinit std::atomic<uint64_t> before_attach{0};
@@ -81,9 +102,11 @@ uint64_t Generation() { return wipe_page->load(std::memory_order_acquire); }
 void SealLevel(Level& level) {
   if (level.header == nullptr) return;
   level.header->in_call.store(0, std::memory_order_relaxed);
+  // Less stands there where a handler jumped out of the very last step of a writer.
+  level.header->committed.store(level.at.used, std::memory_order_release);
   level.header->state.store(abi::kChunkSealed, std::memory_order_release);
   level.header = nullptr;
-  level.used = level.capacity = 0;
+  level.at.used = level.capacity = 0;
 }
 
 void Unshare() {
@@ -115,6 +138,7 @@ bool BeginThread(uint64_t start_ns) {
   // Chunks that stand here belong to the image that forked: they are not ours to seal.
   for (Level& level : thread.level) level = Level{};
   for (uintptr_t& frame : thread.frame) frame = 0;
+  thread.left_ns = 0;
   thread.start_ns = 0;
   thread.tid = tid;
   thread.generation = generation;
@@ -173,12 +197,22 @@ void LowerAbandonedLevels(uintptr_t frame) {
   }
 }
 
+// Puts the deepest call in progress, or that there is none, where the collector sees it.
+void ShowCall(abi::ChunkHeader& header) {
+  const uint32_t calls = thread.level[0].at.calls;
+  if (calls == 0) return header.in_call.store(0, std::memory_order_relaxed);
+  const InCall& in = thread.in[calls - 1];
+  header.in_start_ns.store(in.start_ns, std::memory_order_relaxed);
+  header.in_fd.store(in.fd, std::memory_order_relaxed);
+  header.in_call.store(in.call, std::memory_order_relaxed);
+}
+
 // Opens a new chunk for events of `least` to `wanted` bytes; their times count from base_ns (CLOCK_MONOTONIC).
 // Level `number` must be busy. kYes: level holds the chunk.
 arena::Taken OpenChunk(uint32_t number, size_t least, size_t wanted, uint64_t base_ns) {
   Level& level = thread.level[number];
   // A thread climbs to larger chunks as it fills them, at once when an event asks for one.
-  if (level.header != nullptr && level.used * 2 > level.capacity && level.size_class + 1 < abi::kSizeClasses) {
+  if (level.header != nullptr && level.at.used * 2 > level.capacity && level.size_class + 1 < abi::kSizeClasses) {
     ++level.size_class;
   }
   uint32_t size_class = level.size_class;
@@ -207,14 +241,52 @@ arena::Taken OpenChunk(uint32_t number, size_t least, size_t wanted, uint64_t ba
   header.base_ns = base_ns - trace_base;
   header.thread_start_ns = thread.start_ns;
   header.in_call.store(0, std::memory_order_relaxed);
+  if (number == 0) ShowCall(header);
   header.state.store(abi::kChunkOpen, std::memory_order_release);
   level.header = &header;
   level.number = chunk.number;
   level.data = chunk.data;
-  level.used = 0;
+  level.at.used = 0;
   level.capacity = chunk.capacity;
   level.base_ns = base_ns;
   return taken;
+}
+
+// Whether the deepest call in progress is the one that began at `start_ns`, or CALL_LEFT tells of it.
+bool IsDeepest(uint32_t call, uint64_t start_ns) {
+  const uint32_t calls = thread.level[0].at.calls;
+  if (calls == 0) return false;
+  const InCall& in = thread.in[calls - 1];
+  return in.start_ns == start_ns && (in.call == call || call == field::CALL_LEFT);
+}
+
+// The deepest call in progress has lost its frame: a handler jumped out of it, or the thread was cancelled there. What
+// it did is not known. frame: a living one: what lies below, is gone.
+void TellLeft(uint64_t now_ns, uintptr_t frame) {
+  LowerAbandonedLevels(frame);
+  const uint32_t calls = thread.level[0].at.calls;
+  const InCall left = thread.in[calls - 1];
+  EventHead head;
+  head.call = field::CALL_LEFT;
+  head.fd = left.fd;
+  head.start_ns = left.start_ns;
+  head.end_ns = now_ns;
+  EventWriter event(head, wire::kMaxNumberField);
+  if (event.ok()) {
+    event.tail().Uint<field::event::kOption>(left.call);
+    event.Commit();
+  }
+  thread.left_ns = left.start_ns;
+  if (thread.level[0].at.calls >= calls) thread.level[0].at.calls = calls - 1;  // a handler forked: this is the child
+}
+
+// A call that is about to end: those noted after it that have not ended were left.
+void TellLeftWithin(uint32_t call, uint64_t start_ns) {
+  for (uint32_t i = thread.level[0].at.calls; i > 0; --i) {
+    if (thread.in[i - 1].start_ns != start_ns || thread.in[i - 1].call != call) continue;
+    while (thread.level[0].at.calls > i) TellLeft(Now(), thread.in[i - 1].frame);
+    return;
+  }
 }
 
 }  // namespace
@@ -222,27 +294,12 @@ arena::Taken OpenChunk(uint32_t number, size_t least, size_t wanted, uint64_t ba
 // ---- EventWriter -----------------------------------------------------------------------------------------------
 
 EventWriter::EventWriter(const EventHead& head, size_t tail_room) : head_(head) {
-  if (!Recording() || !ThreadIsCurrent(head.start_ns)) {
-    CountUnrecorded();
-    return;
-  }
-  generation_ = thread.generation;
-  const uintptr_t frame = reinterpret_cast<uintptr_t>(this);
-  if (Busy()) {
-    LowerAbandonedLevels(frame);
-    level_ = Depth();
-  }
-  if (level_ == kLevels) {
-    arena::CountDrop(abi::kDropNested, head.moved, current_slot);
+  if (!Begin(tail_room)) {
+    LeaveCall(head.call, head.start_ns);
     return;
   }
   const Level& level = thread.level[level_];
-  ticket_ = BeginBusy(level_, frame);
-
-  if (__builtin_expect(living_vforks.load(std::memory_order_relaxed) != 0, 0)) vfork_pid_ = VforkChildPid();
   const size_t address_size = head.address.size < kMaxAddress ? head.address.size : kMaxAddress;
-  if (!Reserve(kHeadRoom + 3 + address_size + tail_room)) return;
-
   BeginFrame();
   writer_.Uint<field::event::kCall>(head.call);
   writer_.Sint<field::event::kFd>(head.fd);
@@ -251,6 +308,7 @@ EventWriter::EventWriter(const EventHead& head, size_t tail_room) : head_(head) 
   writer_.Sint<field::event::kResult>(head.result);
   writer_.Uint<field::event::kError>(head.error);
   uint32_t notes = head.notes;
+  if (__builtin_expect(head.start_ns == thread.left_ns, 0)) notes |= field::EVENT_NOTE_CAME_BACK;
   size_t kept = head.payload.size;
   if (kept != 0) {
     const size_t fits = kept < room_ ? kept : room_;
@@ -270,12 +328,36 @@ EventWriter::EventWriter(const EventHead& head, size_t tail_room) : head_(head) 
   ok_ = true;
 }
 
+// Makes a level busy and finds room in it. False: dropped, and counted.
+bool EventWriter::Begin(size_t tail_room) {
+  if (!Recording() || !ThreadIsCurrent(head_.start_ns)) {
+    CountUnrecorded();
+    return false;
+  }
+  generation_ = thread.generation;
+  if (__builtin_expect(thread.level[0].at.calls > 1, 0)) TellLeftWithin(head_.call, head_.start_ns);
+  const uintptr_t frame = reinterpret_cast<uintptr_t>(this);
+  if (Busy()) {
+    LowerAbandonedLevels(frame);
+    level_ = Depth();
+  }
+  if (level_ == kLevels) {
+    arena::CountDrop(abi::kDropNested, head_.moved, current_slot);
+    return false;
+  }
+  ticket_ = BeginBusy(level_, frame);
+
+  if (__builtin_expect(living_vforks.load(std::memory_order_relaxed) != 0, 0)) vfork_pid_ = VforkChildPid();
+  const size_t address_size = head_.address.size < kMaxAddress ? head_.address.size : kMaxAddress;
+  return Reserve(kHeadRoom + 3 + address_size + tail_room);
+}
+
 // Finds room in the open chunk, or opens another, for `fixed_room` bytes and payload; sets room_. False: dropped.
 bool EventWriter::Reserve(size_t fixed_room) {
   Level& level = thread.level[level_];
   const size_t left = head_.payload.size - carried_;
   const size_t least = fixed_room + (left < kLeastSplit ? left : kLeastSplit);
-  if (__builtin_expect(level.capacity - level.used < least || head_.start_ns < level.base_ns, 0)) {
+  if (__builtin_expect(level.capacity - level.at.used < least || head_.start_ns < level.base_ns, 0)) {
     // (An event that began before the chunk's first one cannot be told in it: times count upwards from that.)
     if (least > abi::kChunkBytes[abi::kSizeClasses - 1]) {
       Drop(abi::kDropTooBig);
@@ -291,13 +373,13 @@ bool EventWriter::Reserve(size_t fixed_room) {
       return false;
     }
   }
-  room_ = level.capacity - level.used - fixed_room;
+  room_ = level.capacity - level.at.used - fixed_room;
   return true;
 }
 
 void EventWriter::BeginFrame() {
   const Level& level = thread.level[level_];
-  writer_ = wire::Writer(level.data + level.used);
+  writer_ = wire::Writer(level.data + level.at.used);
   constexpr uint32_t kRunEvent = 3;  // Run.event of proto/trace.proto
   length_ = writer_.BeginReserved<kRunEvent, kLengthWidth>();
 }
@@ -372,14 +454,25 @@ bool EventWriter::Publish(size_t published) {
     return false;
   }
   writer_.EndReserved<kLengthWidth>(length_);
-  level.used = static_cast<uint32_t>(writer_.position() - level.data);
-  level.header->committed.store(level.used, std::memory_order_release);
+  const uint32_t used = static_cast<uint32_t>(writer_.position() - level.data);
+  SignalFence();  // a handler that jumps away leaves either the event committed and the call over, or neither
+  if (level_ == 0 && IsDeepest(head_.call, head_.start_ns)) {
+    const Progress over = {used, level.at.calls - 1};
+    __atomic_store(&level.at, &over, __ATOMIC_RELAXED);
+    ShowCall(*level.header);
+  } else {
+    level.at.used = used;
+  }
+  SignalFence();
+  level.header->committed.store(used, std::memory_order_release);
   return true;
 }
 
 void EventWriter::Commit() {
   if (vfork_pid_ != 0) writer_.Uint<field::event::kPid>(vfork_pid_);
-  if (!Publish(0)) return;
+  const bool published = Publish(0);
+  if (__builtin_expect(!published || level_ != 0, 0)) LeaveCall(head_.call, head_.start_ns);
+  if (!published) return;
   if (__builtin_expect(more_, 0)) {
     WriteContinuations();
     if (Generation() != generation_ || thread.level[level_].ticket != ticket_) return;
@@ -413,28 +506,42 @@ void EventWriter::WriteContinuations() {
 
 // ---- The calls in progress -------------------------------------------------------------------------------------
 
-void EnterCall(uint32_t call, int fd, uint64_t start_ns) {
+void EnterCall(uint32_t call, int fd, uint64_t start_ns, uintptr_t frame) {
   if (!ThreadIsCurrent(start_ns)) return;
-  if (Busy()) return;  // in a handler amid the writing of an event: the note would be of another chunk
   Level& level = thread.level[0];
+  bool alternate = false;
+  while (__builtin_expect(level.at.calls != 0, 0)) {
+    const InCall& in = thread.in[level.at.calls - 1];
+    if (frame < in.frame && !in.alternate)
+      break;  // a handler's, amid that call; or that one was left, and we go deeper
+    alternate = OnAlternateStack();
+    if (alternate) break;
+    TellLeft(start_ns, frame);
+  }
+  if (Busy()) return;  // in a handler amid the writing of an event: the note would be of another chunk
+  if (level.at.calls == kCalls) return;
   if (__builtin_expect(level.header == nullptr, 0)) {
     if (level.sequence != 0) return;  // sealed before exec, or no room: the next event takes one
     BeginBusy(0, reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
     OpenChunk(0, 0, 0, start_ns);
     EndBusy(0);
   }
+  thread.in[level.at.calls] = {start_ns, frame, fd, call, alternate};
+  SignalFence();
+  ++level.at.calls;
   // A handler may seal the chunk at any moment, and find no other: one look at the pointer.
   abi::ChunkHeader* const header = *const_cast<abi::ChunkHeader* volatile*>(&level.header);
-  if (header == nullptr) return;
-  header->in_start_ns.store(start_ns, std::memory_order_relaxed);
-  header->in_fd.store(fd, std::memory_order_relaxed);
-  header->in_call.store(call, std::memory_order_relaxed);
+  if (header != nullptr) ShowCall(*header);
 }
 
-void LeaveCall() {
-  if (Busy() || thread.generation != Generation()) return;
+void LeaveCall(uint32_t call, uint64_t start_ns) {
+  const bool current = thread.generation == Generation();
+  if (current) TellLeftWithin(call, start_ns);
+  if (!IsDeepest(call, start_ns)) return;
+  --thread.level[0].at.calls;
+  if (!current) return;  // the chunk is another process's, or a child writes there
   abi::ChunkHeader* const header = *const_cast<abi::ChunkHeader* volatile*>(&thread.level[0].header);
-  if (header != nullptr) header->in_call.store(0, std::memory_order_relaxed);
+  if (header != nullptr) ShowCall(*header);
 }
 
 // ---- Threads and processes -------------------------------------------------------------------------------------

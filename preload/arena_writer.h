@@ -101,6 +101,7 @@ class EventWriter {
   void Commit();
 
  private:
+  bool Begin(size_t tail_room);
   bool Reserve(size_t fixed_room);
   void BeginFrame();
   size_t WritePayload(size_t size);
@@ -134,10 +135,14 @@ inline void WriteEvent(const EventHead& head) {
 
 // ---- The calls in progress -------------------------------------------------------------------------------------
 
-// Notes in the thread's open chunk that it is inside `call` on `fd` since `start_ns`, or (LeaveCall) in none. Relaxed
-// stores; takes a chunk when the thread has none yet, and attaches a forked child that has not attached.
-void EnterCall(uint32_t call, int fd, uint64_t start_ns);
-void LeaveCall();
+// Notes that the thread is inside `call` on `fd` since `start_ns`, also in its open chunk, where the collector sees it.
+// No system call; takes a chunk when the thread has none yet, and attaches a forked child that has not attached.
+// frame: of the hook, its canonical frame address. A call that did not leave and whose frame cannot be alive any more,
+// as this one stands no deeper or is one that it was made within, was left by a jump: CALL_LEFT says so.
+void EnterCall(uint32_t call, int fd, uint64_t start_ns, uintptr_t frame);
+
+// Takes the note of this call back. An EventWriter does it as it commits, or drops, the call's event.
+void LeaveCall(uint32_t call, uint64_t start_ns);
 
 // ---- Threads and processes -------------------------------------------------------------------------------------
 

@@ -35,6 +35,9 @@
 #include "preload/raw_syscall.h"
 #include "preload/real.h"
 
+// What looks at the hook's own frame and return address: to stand in the hook, and in functions that are part of it.
+#define SOCKTALE_IN_HOOK __attribute__((always_inline)) inline
+
 #define INTERPOSE extern "C" __attribute__((visibility("default")))
 
 namespace socktale {
@@ -56,19 +59,18 @@ enum class Record {
 struct ByNumber {
   uint32_t hook;  // of the hook meant, plus one; 0: none
   int32_t number;
-  uintptr_t frame;  // stack address of syscall(2)'s hook, which calls the hook meant
-  long words[6];    // the arguments as the program gave them
+  long words[6];  // the arguments as the program gave them
 };
 extern constinit __thread ByNumber by_number __attribute__((tls_model("initial-exec")));
 
 class CallScope {
  public:
   // A call that works on no descriptor, or on several.
-  explicit CallScope(Hook hook) : CallScope(hook, 0, kUnseen) {}
+  SOCKTALE_IN_HOOK explicit CallScope(Hook hook) : CallScope(hook, 0, kUnseen) {}
 
   // A call on a descriptor that need not be known for it: close, openat's directory.
   enum Unseen { kUnseen };
-  CallScope(Hook hook, int fd, Unseen) : hook_(hook), fd_(fd) {
+  SOCKTALE_IN_HOOK CallScope(Hook hook, int fd, Unseen) : hook_(hook), fd_(fd) {
     TakeNumber();
     if (__builtin_expect(Recording(), 1)) {
       Begin();
@@ -78,7 +80,7 @@ class CallScope {
   }
 
   // A call on `fd`. A descriptor that the shim never saw made is looked at first (CALL_FOUND). `fd` may be invalid.
-  CallScope(Hook hook, int fd, Record record = Record::kAlways) : hook_(hook), fd_(fd) {
+  SOCKTALE_IN_HOOK CallScope(Hook hook, int fd, Record record = Record::kAlways) : hook_(hook), fd_(fd) {
     TakeNumber();
     if (__builtin_expect(!Recording(), 0)) {
       if (record == Record::kAlways || fds::RecordsData(fds::Get(fd))) CountUnrecorded();
@@ -92,7 +94,7 @@ class CallScope {
 
   // A call that moves bytes from `other` to `fd`: recorded when the data of either is.
   enum Either { kEither };
-  CallScope(Hook hook, int fd, int other, Either) : hook_(hook), fd_(fd) {
+  SOCKTALE_IN_HOOK CallScope(Hook hook, int fd, int other, Either) : hook_(hook), fd_(fd) {
     TakeNumber();
     if (__builtin_expect(!Recording(), 0)) {
       if (fds::RecordsData(fds::Get(fd)) || fds::RecordsData(fds::Get(other))) CountUnrecorded();
@@ -152,15 +154,12 @@ class CallScope {
     return head;
   }
 
-  // Takes back the note that the thread is in this call. Write() does it; hooks that use EventWriter themselves call it
-  // before or after.
-  void Leave() const { LeaveCall(); }
+  // For a hook that writes no event of the call, or none that is told as this one: takes back the note that the thread
+  // is in it. A hook that does neither has its call told as left by a jump.
+  void Leave() const { LeaveCall(call(), start_ns_); }
 
   // Writes an event without fields beyond the head.
-  void Write(const EventHead& head) const {
-    Leave();
-    WriteEvent(head);
-  }
+  void Write(const EventHead& head) const { WriteEvent(head); }
 
  private:
   struct Arguments {
@@ -187,17 +186,17 @@ class CallScope {
     }
   }
 
-  void TakeNumber() {
-    if (__builtin_expect(by_number.hook != 0, 0)) TakeNumberOfHook();
+  SOCKTALE_IN_HOOK void TakeNumber() {
+    if (__builtin_expect(by_number.hook != 0, 0)) TakeNumberOfHook(__builtin_return_address(0));
   }
-  void TakeNumberOfHook();
+  void TakeNumberOfHook(const void* caller);
   // Out of line: tests/equivalence tells by this function's frame that the kernel was asked for the program.
   [[gnu::noinline]] long ToKernel(const Arguments& given) const;
 
-  void Begin() {
+  SOCKTALE_IN_HOOK void Begin() {
     recording_ = true;
     start_ns_ = Now();
-    EnterCall(call(), fd_, start_ns_);
+    EnterCall(call(), fd_, start_ns_, reinterpret_cast<uintptr_t>(__builtin_dwarf_cfa()));
   }
 
   Hook hook_;

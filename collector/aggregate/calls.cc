@@ -108,6 +108,7 @@ void Machine::Apply(const Record& record, const EventView& event, const Stream& 
   thread.end_ns = std::max(thread.end_ns, record.end_ns);
   ProcessState& owner = world_.processes[process];
   ++owner.event_count;
+  if ((record.notes & EVENT_NOTE_CAME_BACK) != 0 && owner.left_calls > 0) --owner.left_calls;
   if (owner.settling && record.call != CALL_FOUND && record.call != CALL_ATTACHED &&
       owner.settling_image == stream.image) {
     descriptors_.Settle(process);
@@ -427,6 +428,9 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
       if (life != 0) flows_.Note(world_.lives[life].object, record.block);
       return;
     }
+    case CALL_LEFT:
+      ++world_.processes[call.process].left_calls;
+      return;
     case CALL_EPOLL_CTL:
       return EpollControl(call);
     case CALL_POLL:

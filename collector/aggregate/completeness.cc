@@ -33,6 +33,7 @@ void AddMissing(const World& world, Tables& tables) {
     std::string plugins = absl::StrJoin(absl::MakeConstSpan(process.plugins).first(named), ", ");
     if (process.plugin_count > named) absl::StrAppend(&plugins, ", …");
     Add(tables, "past_recorder", process.plugin_count, id, plugins);
+    Add(tables, "left_call", process.left_calls, id);
     Add(tables, "implicit_close", process.implicit_closes, id);
     const uint64_t accounted = process.payload_kept + process.payload_not_seen + process.payload_awaited;
     if (process.payload_moved > accounted) Add(tables, "payload_cut", process.payload_moved - accounted, id);

@@ -81,6 +81,7 @@ struct ProcessState {
   bool uses_io_uring = false;        // made a ring, by syscall(2)
   uint64_t plugin_count = 0;         // opened past the shim
   std::vector<std::string> plugins;  // the first of them
+  uint64_t left_calls = 0;           // that did not come back
   uint64_t implicit_closes = 0;
   uint64_t payload_moved = 0;  // over connections, bytes
   uint64_t payload_kept = 0;

@@ -85,7 +85,6 @@ void RecordConnect(const CallScope& call, int result, const sockaddr* given, soc
   } else if (result == 0 && family == AF_UNIX) {
     peer_pid = AskPeerPid(call.fd());
   }
-  call.Leave();
   EventWriter event(head, wire::kMaxBytesOverhead + local.size + wire::kMaxNumberField);
   if (!event.ok()) return;
   event.tail().Bytes<field::event::kLocalAddress>(local.bytes, local.size);
@@ -113,7 +112,6 @@ void RecordAccept(const CallScope& call, int result, int flags, ByteSpan peer) {
   fds::Made(result, known ? listener : fds::EntryForSocket(family, SOCK_STREAM, 0));
   if (fds::Get(result) & fds::kTcp) fds::Connected(result, call.end_ns());
 
-  call.Leave();
   EventWriter event(head, 3 * wire::kMaxNumberField + wire::kMaxBytesOverhead + local.size);
   if (!event.ok()) return;
   event.tail().Uint<field::event::kSocketId>(cookie);
@@ -142,7 +140,6 @@ INTERPOSE int bind(int fd, const sockaddr* address, socklen_t size) noexcept {
       AskLocalName(fd, local);
       fds::ClearBits(fd, fds::kAskName);
     }
-    call.Leave();
     EventWriter event(head, wire::kMaxBytesOverhead + local.size);
     if (event.ok()) {
       event.tail().Bytes<field::event::kLocalAddress>(local.bytes, local.size);

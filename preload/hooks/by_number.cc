@@ -22,21 +22,20 @@
 
 namespace socktale {
 
-constinit __thread ByNumber by_number = {0, 0, 0, {}};
+constinit __thread ByNumber by_number = {0, 0, {}};
 
 namespace {
 
-// A hook that syscall(2) calls has its frame this close below that one's. A signal handler that came in between and
-// calls the same function has not: the kernel's own frame for it, with the registers, is larger.
-constexpr uintptr_t kNear = 1400;
+extern "C" const char __ehdr_start[] __attribute__((visibility("hidden")));  // the shim's first byte
+extern "C" const char etext[] __attribute__((visibility("hidden")));         // the end of its code
 
 }  // namespace
 
-void CallScope::TakeNumberOfHook() {
-  const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  // A handler jumped out of the call that it was for. (One on a stack above, which breaks in, leaves it for that call.)
-  if (here > by_number.frame && !OnAlternateStack()) by_number.hook = 0;
-  if (by_number.hook != static_cast<uint32_t>(hook_) + 1 || by_number.frame - here > kNear) return;
+// A note is taken by a hook that Dispatch() called: no other call of a hook is the shim's own. That of a signal handler
+// between the note and the hook that it is for does not take it, nor does the program's next call after a handler that
+// jumped away from there.
+void CallScope::TakeNumberOfHook(const void* caller) {
+  if (caller < __ehdr_start || caller >= etext || by_number.hook != static_cast<uint32_t>(hook_) + 1) return;
   number_ = by_number.number;
   __builtin_memcpy(words_, by_number.words, sizeof words_);
   by_number.hook = 0;
@@ -67,9 +66,8 @@ long Straight(long number, const Words& w) {
   return ResolvedReal(real.syscall, Hook::syscall)(number, w.a, w.b, w.c, w.d, w.e, w.f);
 }
 
-void Note(Hook hook, long number, const Words& w, uintptr_t frame) {
+void Note(Hook hook, long number, const Words& w) {
   by_number.number = static_cast<int32_t>(number);
-  by_number.frame = frame;
   static_assert(sizeof by_number.words == sizeof w);
   __builtin_memcpy(by_number.words, &w, sizeof w);
   // Last: a signal handler that comes in between finds it whole, or none.
@@ -121,7 +119,6 @@ long RecordUnnamed(long number, const Words& w) {
   }
   const char* const path = number == SYS_openat2 ? reinterpret_cast<const char*>(w.b) : nullptr;
   const size_t path_size = path != nullptr && fd >= 0 ? PathSize(result, path) : 0;
-  call.Leave();
   EventWriter event(head, 3 * wire::kMaxNumberField + wire::kMaxBytesOverhead + path_size);
   if (!event.ok()) return result;
   event.tail().Uint<field::event::kOption>(static_cast<uint32_t>(number));
@@ -148,7 +145,6 @@ long CloneLikeFork(long number, const Words& w, uint64_t flags) {
   EventHead head = call.Head(result);
   head.end_ns = Now();
   head.flags = static_cast<uint32_t>(flags);
-  call.Leave();
   EventWriter event(head, wire::kMaxNumberField);
   if (!event.ok()) return result;
   event.tail().Uint<field::event::kPid>(result > 0 ? static_cast<uint32_t>(result) : 0);
@@ -197,18 +193,21 @@ long Clone(long number, const Words& w) {
   return CloneOnOwnStack(number, w, flags);
 }
 
-// name: of the hook. Behind it its arguments, of the types it has.
-#define BY_NAME(number, name, ...)      \
-  case number:                          \
-    Note(Hook::name, number, w, frame); \
-    return ::name(__VA_ARGS__);
+// name: of the hook. Behind it its arguments, of the types it has. A jump to the hook in place of a call would have it
+// return to the program: there is something left to do behind it.
+#define BY_NAME(number, name, ...)           \
+  case number: {                             \
+    Note(Hook::name, number, w);             \
+    const long result = ::name(__VA_ARGS__); \
+    __asm__ volatile("");                    \
+    return result;                           \
+  }
 #define INT(word) static_cast<int>(w.word)
 #define UNSIGNED(word) static_cast<unsigned>(w.word)
 #define SIZE(word) static_cast<size_t>(w.word)
 #define POINTER(type, word) reinterpret_cast<type>(w.word)
 
-// frame: of the hook below.
-long Dispatch(long number, const Words& w, uintptr_t frame) {
+long Dispatch(long number, const Words& w) {
   switch (number) {
     // Bytes.
     BY_NAME(SYS_read, read, INT(a), POINTER(void*, b), SIZE(c))
@@ -345,11 +344,11 @@ INTERPOSE long syscall(long number, ...) noexcept {
   w.e = va_arg(arguments, long);
   w.f = va_arg(arguments, long);
   va_end(arguments);
-  const uintptr_t frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  if (__builtin_expect(by_number.hook == 0, 1)) return Dispatch(number, w, frame);
-  // A signal handler's, between the note and the hook that it is for: that one finds it as it was.
+  if (__builtin_expect(by_number.hook == 0, 1)) return Dispatch(number, w);
+  // A signal handler's, between the note and the hook that it is for: that one finds it as it was. (Or the note of a
+  // call that a handler jumped out of, which nobody takes any more.)
   const ByNumber interrupted = by_number;
-  const long result = Dispatch(number, w, frame);
+  const long result = Dispatch(number, w);
   by_number = interrupted;
   return result;
 }

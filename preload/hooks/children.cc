@@ -22,7 +22,6 @@ void RecordChild(const CallScope& call, int result, int fd, uint32_t flags) {
   EventHead head = call.Head(result);
   head.fd = fd;
   head.flags = flags;
-  call.Leave();
   EventWriter event(head, wire::kMaxNumberField);
   if (!event.ok()) return;
   event.tail().Uint<field::event::kPid>(result > 0 ? static_cast<uint32_t>(result) : 0);
@@ -125,7 +124,6 @@ INTERPOSE int system(const char* command) {
   const ptrdiff_t length = command == nullptr ? 0 : pages.String(command, kMaxCommand);
   const size_t size = length > 0 ? static_cast<size_t>(length) : 0;
   const EventHead head = call.Head(result);
-  call.Leave();
   EventWriter event(head, wire::kMaxBytesOverhead + size);
   if (!event.ok()) return result;
   event.tail().Bytes<field::event::kPath>(command, size);

@@ -14,8 +14,7 @@
 namespace socktale {
 namespace {
 
-void WriteWithOption(const CallScope& call, const EventHead& head, uint32_t option) {
-  call.Leave();
+void WriteWithOption(const EventHead& head, uint32_t option) {
   EventWriter event(head, wire::kMaxNumberField);
   if (!event.ok()) return;
   event.tail().Uint<field::event::kOption>(option);
@@ -71,7 +70,7 @@ int Fcntl(Hook hook, Function& slot, int fd, int command, void* argument) {
   if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) return RecordCopy(call, result, flags, option);
   EventHead head = call.Head(result);
   head.flags = flags;
-  WriteWithOption(call, head, option);
+  WriteWithOption(head, option);
   return result;
 }
 
@@ -127,7 +126,7 @@ int Ioctl(int fd, unsigned long request, void* argument) {
     head.payload.parts = &value;
     head.payload.size = head.moved = sizeof(int);
   }
-  WriteWithOption(call, head, static_cast<uint32_t>(request));
+  WriteWithOption(head, static_cast<uint32_t>(request));
   return result;
 }
 
@@ -188,7 +187,7 @@ INTERPOSE int sockatmark(int fd) noexcept {
 INTERPOSE int isfdtype(int fd, int type) noexcept {
   CallScope call(Hook::isfdtype, fd);
   const int result = call.Real(real.isfdtype, fd, type);
-  if (call.recording()) WriteWithOption(call, call.Head(result), static_cast<uint32_t>(type));
+  if (call.recording()) WriteWithOption(call.Head(result), static_cast<uint32_t>(type));
   return result;
 }
 

@@ -37,7 +37,7 @@ int RecordMadeAt(const CallScope& call, int result, unsigned flags, bool close_o
   if (!call.recording()) return result;
   EventHead head = call.Head(result);
   head.flags = flags;
-  RecordMaking(call, head, {.fd = result, .kind = kFile, .close_on_exec = close_on_exec, .path = path});
+  RecordMaking(head, {.fd = result, .kind = kFile, .close_on_exec = close_on_exec, .path = path});
   return result;
 }
 
@@ -126,7 +126,7 @@ INTERPOSE int openpty(int* master, int* slave, char* name, const termios* settin
     head.new_fd = *slave;
     fds::Made(*slave, fds::EntryFor(field::DESCRIPTOR_KIND_CHARACTER_DEVICE));
   }
-  RecordMaking(call, head, {.fd = head.fd, .kind = field::DESCRIPTOR_KIND_CHARACTER_DEVICE});
+  RecordMaking(head, {.fd = head.fd, .kind = field::DESCRIPTOR_KIND_CHARACTER_DEVICE});
   return result;
 }
 

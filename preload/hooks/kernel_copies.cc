@@ -38,7 +38,6 @@ ssize_t RecordCopied(const CallScope& call, ssize_t result, int in, const off_t*
     head.notes |= field::EVENT_NOTE_NOT_SEEN;
   }
   head.flags = flags;
-  call.Leave();
   EventWriter event(head, wire::kMaxNumberField);
   if (event.ok()) {
     event.tail().Uint<field::event::kOffset>(begin);

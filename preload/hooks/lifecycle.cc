@@ -52,7 +52,6 @@ int RecordOpen(const CallScope& call, bool at, int result, const char* path, int
   head.flags = static_cast<uint32_t>(flags);
   if (result >= 0) fds::Made(result, fds::EntryFor(KindOfOpened(result)));
   const size_t path_size = PathSize(result, path);
-  call.Leave();
   EventWriter event(head, wire::kMaxBytesOverhead + path_size);
   if (event.ok()) {
     event.tail().Bytes<field::event::kPath>(path, path_size);
@@ -87,7 +86,6 @@ int RecordPipe(const CallScope& call, int result, const int* pair, int flags) {
     fds::Made(pair[1], entry);
     RawSyscall(SYS_fstat, pair[0], RawPointer(&status));  // the inode: both ends are known by it in other programs
   }
-  call.Leave();
   EventWriter event(head, wire::kMaxNumberField);
   if (event.ok()) {
     event.tail().Uint<field::event::kInode>(status.st_ino);
@@ -152,7 +150,6 @@ INTERPOSE int socket(int domain, int type, int protocol) noexcept {
       cookie = SocketCookie(result);
       fds::Made(result, fds::EntryForSocket(domain, type, protocol));
     }
-    call.Leave();
     EventWriter event(head, kSocketTail);
     if (event.ok()) {
       WriteSocket(event.tail(), cookie, domain, type, protocol);
@@ -177,7 +174,6 @@ INTERPOSE int socketpair(int domain, int type, int protocol, int pair[2]) noexce
         fds::Made(pair[i], fds::EntryForSocket(domain, type, protocol));
       }
     }
-    call.Leave();
     EventWriter event(head, kSocketTail);
     if (event.ok()) {
       WriteSocket(event.tail(), cookies[0], domain, type, protocol);
@@ -193,7 +189,6 @@ INTERPOSE int listen(int fd, int backlog) noexcept {
   const int result = call.Real(real.listen, fd, backlog);
   if (call.recording()) {
     const EventHead head = call.Head(result);
-    call.Leave();
     EventWriter event(head, wire::kMaxNumberField);
     if (event.ok()) {
       event.tail().Uint<field::event::kOption>(static_cast<uint32_t>(backlog));
@@ -348,7 +343,6 @@ INTERPOSE int memfd_create(const char* name, unsigned int flags) noexcept {
     head.flags = flags;
     if (result >= 0) fds::Made(result, fds::EntryFor(field::DESCRIPTOR_KIND_MEMFD));
     const size_t name_size = result >= 0 ? strnlen(name, NAME_MAX) : 0;
-    call.Leave();
     EventWriter event(head, wire::kMaxBytesOverhead + name_size);
     if (event.ok()) {
       event.tail().Bytes<field::event::kPath>(name, name_size);

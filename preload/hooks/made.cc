@@ -9,9 +9,8 @@
 
 namespace socktale {
 
-void RecordMaking(const CallScope& call, const EventHead& head, const Making& making) {
+void RecordMaking(const EventHead& head, const Making& making) {
   if (making.fd >= 0) fds::Made(making.fd, fds::EntryFor(making.kind));
-  call.Leave();
   EventWriter event(head, 2 * wire::kMaxNumberField + wire::kMaxBytesOverhead + making.path.size);
   if (!event.ok()) return;
   event.tail().Bytes<field::event::kPath>(making.path.data, making.path.size);
@@ -25,7 +24,7 @@ int RecordMade(const CallScope& call, int result, uint32_t kind, int flags, bool
   EventHead head = call.Head(result);
   head.fd = result;
   head.flags = static_cast<uint32_t>(flags);
-  RecordMaking(call, head, {.fd = result, .kind = kind, .close_on_exec = close_on_exec, .path = path});
+  RecordMaking(head, {.fd = result, .kind = kind, .close_on_exec = close_on_exec, .path = path});
   return result;
 }
 
@@ -45,7 +44,6 @@ int RecordCopy(const CallScope& call, int result, uint32_t flags, uint32_t optio
     head.new_fd = result;
     fds::MadeCopy(result, call.fd());
   }
-  call.Leave();
   EventWriter event(head, wire::kMaxNumberField);
   if (event.ok()) {
     event.tail().Uint<field::event::kOption>(option);

@@ -23,7 +23,7 @@ struct Making {
 };
 
 // Notes the new descriptor, and writes the event with `head`, whose fields are the caller's.
-void RecordMaking(const CallScope& call, const EventHead& head, const Making& making);
+void RecordMaking(const EventHead& head, const Making& making);
 
 // For a call that returns the new descriptor and has nothing but flags and maybe a path: fd and result are the new one.
 int RecordMade(const CallScope& call, int result, uint32_t kind, int flags, bool close_on_exec, ByteSpan path = {});

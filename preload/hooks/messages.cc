@@ -75,8 +75,7 @@ constexpr size_t kDatagramRoom = 2 * wire::kMaxBytesOverhead + wire::kMaxNumberF
 static_assert(IOV_MAX * kDatagramRoom + BatchNames::kMostNamed * kMaxAddress + 1024 <= kMaxTail,
               "a batch, of which the kernel takes no more than IOV_MAX datagrams, fits one event");
 
-void WriteMessage(const CallScope& call, const EventHead& head, const SocketAddress& local, const Passed& passed) {
-  call.Leave();
+void WriteMessage(const EventHead& head, const SocketAddress& local, const Passed& passed) {
   EventWriter event(head, wire::kMaxBytesOverhead + local.size + passed.Room());
   if (!event.ok()) return;
   event.tail().Bytes<field::event::kLocalAddress>(local.bytes, local.size);
@@ -84,11 +83,10 @@ void WriteMessage(const CallScope& call, const EventHead& head, const SocketAddr
   event.Commit();
 }
 
-void WriteBatch(const CallScope& call, const EventHead& head, const SocketAddress& local, const Passed& passed,
-                const mmsghdr* messages, size_t count, const BatchNames& names) {
+void WriteBatch(const EventHead& head, const SocketAddress& local, const Passed& passed, const mmsghdr* messages,
+                size_t count, const BatchNames& names) {
   size_t room = wire::kMaxBytesOverhead + local.size + passed.Room();
   for (size_t i = 0; i < count; ++i) room += kDatagramRoom + names.Size(i);
-  call.Leave();
   EventWriter event(head, room);
   if (!event.ok()) return;
   wire::Writer& tail = event.tail();
@@ -130,7 +128,7 @@ INTERPOSE ssize_t recvmsg(int fd, msghdr* message, int flags) {
     head.notes |= passed.Notes();
     SetReceived(head, {.parts = message->msg_iov}, InBuffers(head, result, head.size), flags);
   }
-  WriteMessage(call, head, {}, passed);
+  WriteMessage(head, {}, passed);
   passed.Found();
   return result;
 }
@@ -153,7 +151,7 @@ INTERPOSE ssize_t sendmsg(int fd, const msghdr* message, int flags) {
     SetSent(head, {.parts = message->msg_iov}, Moved(result), flags);
     AskNameOnce(fd, result, local);
   }
-  WriteMessage(call, head, local, passed);
+  WriteMessage(head, local, passed);
   return result;
 }
 
@@ -181,7 +179,7 @@ INTERPOSE int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, tim
   }
   head.notes |= passed.Notes();
   if (got > 0) SetReceived(head, {.messages = messages}, BatchSize(messages, got), flags);
-  WriteBatch(call, head, {}, passed, messages, got, names);
+  WriteBatch(head, {}, passed, messages, got, names);
   passed.Found();
   return result;
 }
@@ -205,7 +203,7 @@ INTERPOSE int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
     SetSent(head, {.messages = messages}, BatchSize(messages, sent), flags);
     AskNameOnce(fd, result, local);
   }
-  WriteBatch(call, head, local, passed, messages, sent, names);
+  WriteBatch(head, local, passed, messages, sent, names);
   return result;
 }
 

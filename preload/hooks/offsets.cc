@@ -11,8 +11,7 @@ namespace {
 
 static_assert(sizeof(off_t) == sizeof(off64_t));
 
-void WriteAt(const CallScope& call, const EventHead& head, off_t offset) {
-  call.Leave();
+void WriteAt(const EventHead& head, off_t offset) {
   EventWriter event(head, wire::kMaxNumberField);
   if (!event.ok()) return;
   event.tail().Uint<field::event::kOffset>(static_cast<uint64_t>(offset));  // -1: all bits set
@@ -25,7 +24,7 @@ ssize_t RecordRead(const CallScope& call, ssize_t result, void* buf, size_t size
   head.size = size;
   const iovec part = {buf, size};
   SetReceived(head, {.parts = &part}, Moved(result), 0);
-  WriteAt(call, head, offset);
+  WriteAt(head, offset);
   return result;
 }
 
@@ -35,7 +34,7 @@ ssize_t RecordWritten(const CallScope& call, ssize_t result, const void* buf, si
   head.size = size;
   const iovec part = {const_cast<void*>(buf), size};
   SetSent(head, {.parts = &part}, Moved(result), 0);
-  WriteAt(call, head, offset);
+  WriteAt(head, offset);
   return result;
 }
 
@@ -51,7 +50,7 @@ ssize_t RecordParts(const CallScope& call, ssize_t result, const iovec* parts, i
     SetSent(head, {.parts = parts}, Moved(result), 0);
   }
   head.flags = static_cast<uint32_t>(flags);
-  WriteAt(call, head, offset);
+  WriteAt(head, offset);
   return result;
 }
 

@@ -21,7 +21,6 @@ void RecordOption(const CallScope& call, int result, int level, int option, cons
     head.payload.size = kept;
   }
   head.moved = size;
-  call.Leave();
   EventWriter event(head, 2 * wire::kMaxNumberField);
   if (!event.ok()) return;
   event.tail().Uint<field::event::kLevel>(static_cast<uint32_t>(level));

@@ -162,7 +162,6 @@ void RecordExecuting(const CallScope& call, const Command& command, int flags) {
 void RecordFailedExec(const CallScope& call, int result, const Command& command, int flags) {
   EventHead head = call.Head(result);
   head.flags = static_cast<uint32_t>(flags);
-  call.Leave();
   EventWriter event(head, command.Room());
   if (!event.ok()) return;
   command.WritePath(event.tail());
@@ -260,7 +259,6 @@ int Spawn(CallScope call, pid_t* pid, const char* path, char* const* argv, char*
 
   EventHead head = call.Head(result);
   head.error = static_cast<uint32_t>(result);
-  call.Leave();
   EventWriter event(head, command.Room() + wire::kMaxNumberField);
   if (!event.ok()) return result;
   command.WritePath(event.tail());
@@ -286,7 +284,6 @@ pid_t AfterFork(const CallScope& call, pid_t pid) {
     return 0;
   }
   const EventHead head = call.Head(pid);
-  call.Leave();
   RecordNewProcess(head);
   return pid;
 }

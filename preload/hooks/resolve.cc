@@ -79,7 +79,6 @@ void RecordByName(const CallScope& call, const char* name, int family, const hos
       ++count;
     }
   }
-  call.Leave();
   EventWriter event(head, wire::kMaxNumberField + wire::kMaxBytesOverhead + name_size +
                               count * (wire::kMaxBytesOverhead + sizeof(sockaddr_in6)));
   if (!event.ok()) return;
@@ -97,7 +96,6 @@ void RecordByAddress(const CallScope& call, const void* bytes, socklen_t size, i
   if (found != nullptr && ToAddress(family, bytes, size, asked)) head.address = {&asked.any, asked.size};
   const char* const name = found != nullptr ? found->h_name : nullptr;
   const size_t name_size = LengthOf(name, kMaxHost);
-  call.Leave();
   EventWriter event(head, wire::kMaxNumberField + wire::kMaxBytesOverhead + name_size);
   if (!event.ok()) return;
   event.tail().Uint<field::event::kDomain>(static_cast<uint32_t>(family));
@@ -123,7 +121,6 @@ INTERPOSE int getaddrinfo(const char* __restrict node, const char* __restrict se
   const bool refused = result == EAI_BADFLAGS || result == EAI_FAMILY;
   const size_t node_size = refused ? 0 : LengthOf(node, kMaxHost);
   const size_t service_size = refused ? 0 : LengthOf(service, kMaxService);
-  call.Leave();
   EventWriter event(head,
                     3 * wire::kMaxNumberField + 2 * wire::kMaxBytesOverhead + node_size + service_size + answers.bytes);
   if (event.ok()) {
@@ -154,7 +151,6 @@ INTERPOSE int getnameinfo(const sockaddr* __restrict address, socklen_t size, ch
   if (result == 0) head.address = GivenAddress(address, size);
   const size_t got_host = result == 0 && host_size != 0 ? LengthOf(host, host_size) : 0;
   const size_t got_service = result == 0 && service_size != 0 ? LengthOf(service, service_size) : 0;
-  call.Leave();
   EventWriter event(head, 2 * wire::kMaxBytesOverhead + got_host + got_service);
   if (!event.ok()) return result;
   event.tail().Bytes<field::event::kHost>(host, got_host);

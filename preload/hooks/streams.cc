@@ -54,11 +54,10 @@ void RecordStream(const CallScope& call, int fd, const char* path, const char* m
   EventHead head = call.Head(fd);
   head.fd = fd;
   head.flags = static_cast<uint32_t>(flags);
-  RecordMaking(call, head,
-               {.fd = fd,
-                .kind = fd >= 0 ? KindOfOpened(fd) : 0,
-                .close_on_exec = (flags & O_CLOEXEC) != 0,
-                .path = PathOf(call, fd, path)});
+  RecordMaking(head, {.fd = fd,
+                      .kind = fd >= 0 ? KindOfOpened(fd) : 0,
+                      .close_on_exec = (flags & O_CLOEXEC) != 0,
+                      .path = PathOf(call, fd, path)});
 }
 
 template <typename Function>
@@ -93,11 +92,10 @@ FILE* Freopen(Hook hook, Function& slot, const char* path, const char* mode, FIL
   const int flags = FlagsOf(mode);
   EventHead head = call.Head(fd);
   head.flags = static_cast<uint32_t>(flags);
-  RecordMaking(call, head,
-               {.fd = fd,
-                .kind = fd >= 0 ? KindOfOpened(fd) : 0,
-                .close_on_exec = (flags & O_CLOEXEC) != 0,
-                .path = path == nullptr ? ByteSpan() : PathOf(call, fd, path)});
+  RecordMaking(head, {.fd = fd,
+                      .kind = fd >= 0 ? KindOfOpened(fd) : 0,
+                      .close_on_exec = (flags & O_CLOEXEC) != 0,
+                      .path = path == nullptr ? ByteSpan() : PathOf(call, fd, path)});
   return result;
 }
 
@@ -146,7 +144,6 @@ FILE* Popen(Hook hook, Function& slot, const char* command, const char* mode) {
     }
     if (close_on_exec) head.flags |= O_CLOEXEC;
   }
-  call.Leave();
   EventWriter event(head, 3 * wire::kMaxNumberField + wire::kMaxBytesOverhead + size);
   if (!event.ok()) return stream;
   event.tail().Uint<field::event::kInode>(status.st_ino);

@@ -84,7 +84,6 @@ ssize_t RecordReceived(const CallScope& call, ssize_t result, void* buf, size_t 
 void WriteWithName(const CallScope& call, const EventHead& head, ssize_t result) {
   SocketAddress local;
   AskNameOnce(call.fd(), result, local);
-  call.Leave();
   EventWriter event(head, wire::kMaxBytesOverhead + local.size);
   if (!event.ok()) return;
   event.tail().Bytes<field::event::kLocalAddress>(local.bytes, local.size);

@@ -61,8 +61,7 @@ class PolledList {
 };
 
 // head: of the call, its size set to the number of descriptors asked about.
-void RecordWait(const CallScope& call, const EventHead& head, const PolledList& polled, int64_t timeout_ns) {
-  call.Leave();
+void RecordWait(const EventHead& head, const PolledList& polled, int64_t timeout_ns) {
   EventWriter event(head, polled.bytes() + wire::kMaxNumberField);
   if (!event.ok()) return;
   polled.Write(event.tail());
@@ -115,7 +114,7 @@ void RecordPoll(const CallScope& call, int result, const pollfd* fds, nfds_t cou
       }
     }
   }
-  RecordWait(call, head, list, timeout_ns);
+  RecordWait(head, list, timeout_ns);
 }
 
 // ---- select -------------------------------------------------------------------------------------------------------
@@ -197,7 +196,7 @@ void RecordSelect(const CallScope& call, int result, const Selected& selected, i
   head.size = selected.asked();
   PolledList list;
   selected.List(list, result >= 0);
-  RecordWait(call, head, list, timeout_ns);
+  RecordWait(head, list, timeout_ns);
 }
 
 // slot: of select, __select or pselect. Out of line, as all that has room for hundreds of descriptors: the hooks' own
@@ -222,7 +221,7 @@ template <typename Function, typename Timeout, typename... Mask>
   head.flags = static_cast<uint32_t>(operation);
   PolledList list;
   if (result == 0 && operation != EPOLL_CTL_DEL) list.Add({fd, wanted->events, 0});
-  RecordWait(call, head, list, 0);
+  RecordWait(head, list, 0);
 }
 
 void RecordEpollWait(const CallScope& call, int result, const epoll_event* events, int most, int64_t timeout_ns) {
@@ -232,7 +231,7 @@ void RecordEpollWait(const CallScope& call, int result, const epoll_event* event
   for (int i = 0; i < result && !list.full(); ++i) {
     list.Add({static_cast<int32_t>(events[i].data.u64), 0, events[i].events});
   }
-  RecordWait(call, head, list, timeout_ns);
+  RecordWait(head, list, timeout_ns);
 }
 
 }  // namespace

@@ -18,7 +18,6 @@ int RecordWatch(const CallScope& call, int result, uint32_t flags, uint32_t opti
   if (!call.recording()) return result;
   EventHead head = call.Head(result);
   head.flags = flags;
-  call.Leave();
   EventWriter event(head, wire::kMaxNumberField + wire::kMaxBytesOverhead + path.size);
   if (!event.ok()) return result;
   event.tail().Uint<field::event::kOption>(option);
@@ -39,7 +38,6 @@ int RecordTimer(const CallScope& call, int result, int flags, const itimerspec* 
     head.payload.parts = &part;
     head.payload.size = head.moved = sizeof copy;
   }
-  call.Leave();
   EventWriter event(head, wire::kMaxNumberField);
   if (!event.ok()) return result;
   event.tail().Sint<field::event::kTimeoutNs>(copy.it_value.tv_sec * 1'000'000'000 + copy.it_value.tv_nsec);

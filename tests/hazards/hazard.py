@@ -66,11 +66,18 @@ class Hazard(Scenario):
 
     # ---- The trace ---------------------------------------------------------------------------------------------------
 
+    def _show(self):
+        stdout, _ = self.run_program([self.socktale, 'show', '--json', '-q', '-t', self.trace])
+        return [json.loads(line) for line in stdout.splitlines()]
+
+    def in_calls(self):
+        """The calls that had not returned when the trace ended."""
+        return [row for row in self._show() if row['type'] == 'in_call']
+
     def events(self, *calls, **fields):
         """The recorded events in order: of these calls, all if there are none; with these values of their JSON fields."""
         if self._events is None:
-            stdout, _ = self.run_program([self.socktale, 'show', '--json', '-q', '-t', self.trace])
-            self._events = [event for event in map(json.loads, stdout.splitlines()) if event['type'] == 'event']
+            self._events = [row for row in self._show() if row['type'] == 'event']
         found = [event for event in self._events if not calls or event['call'] in calls]
         return [event for event in found if all(event.get(name) == value for name, value in fields.items())]
 

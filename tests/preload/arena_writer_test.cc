@@ -459,21 +459,120 @@ TEST_F(ArenaWriterTest, CountsTheEventOfALevelThatWasTakenForAbandonedAndLives) 
   EXPECT_EQ(written[0].event.fd(), 2);
 }
 
-TEST_F(ArenaWriterTest, NotesTheCallInProgress) {
-  WriteEvent(Head(1));
-  EnterCall(field::CALL_ACCEPT, 9, 1234);
-  int open = 0;
-  for (uint32_t i = 0; i < abi::kChunksPerSegment; ++i) {
-    const abi::ChunkHeader& chunk = HeaderAt(i);
-    if (chunk.state.load() != abi::kChunkOpen) continue;
-    ++open;
-    EXPECT_EQ(chunk.in_call.load(), static_cast<uint32_t>(CALL_ACCEPT));
-    EXPECT_EQ(chunk.in_fd.load(), 9);
-    EXPECT_EQ(chunk.in_start_ns.load(), 1234u);
-    LeaveCall();
-    EXPECT_EQ(chunk.in_call.load(), 0u);
+class CallsInProgressTest : public ArenaWriterTest {
+ protected:
+  // The one open chunk of this process.
+  static abi::ChunkHeader& OpenChunk() {
+    abi::ChunkHeader* open = nullptr;
+    for (uint32_t i = 0; i < abi::kChunksPerSegment; ++i) {
+      if (HeaderAt(i).state.load() != abi::kChunkOpen) continue;
+      EXPECT_EQ(open, nullptr);
+      open = &HeaderAt(i);
+    }
+    EXPECT_NE(open, nullptr);
+    return *open;
   }
-  EXPECT_EQ(open, 1);
+
+  static EventHead HeadOf(uint32_t call, uint64_t start_ns) {
+    EventHead head = Head(9);
+    head.call = call;
+    head.start_ns = start_ns;
+    head.end_ns = start_ns + 10;
+    return head;
+  }
+};
+
+constexpr uintptr_t kFrame = 0x1000;  // of a hook; deeper ones lie below
+
+TEST_F(CallsInProgressTest, NotesTheCallInProgress) {
+  const uint64_t now = Now();
+  WriteEvent(HeadOf(field::CALL_SEND, now));
+  const abi::ChunkHeader& chunk = OpenChunk();
+  EnterCall(field::CALL_ACCEPT, 9, now + 1234, kFrame);
+  EXPECT_EQ(chunk.in_call.load(), static_cast<uint32_t>(CALL_ACCEPT));
+  EXPECT_EQ(chunk.in_fd.load(), 9);
+  EXPECT_EQ(chunk.in_start_ns.load(), now + 1234u);
+  LeaveCall(field::CALL_ACCEPT, now);  // another one
+  EXPECT_EQ(chunk.in_call.load(), static_cast<uint32_t>(CALL_ACCEPT));
+  LeaveCall(field::CALL_ACCEPT, now + 1234);
+  EXPECT_EQ(chunk.in_call.load(), 0u);
+}
+
+TEST_F(CallsInProgressTest, TheCallInProgressEndsWithItsEventAndNoOther) {
+  const uint64_t now = Now();
+  EnterCall(field::CALL_RECV, 9, now, kFrame);
+  const abi::ChunkHeader& chunk = OpenChunk();
+  EnterCall(field::CALL_SEND, 9, now + 1, kFrame - 8);  // a handler's
+  WriteEvent(HeadOf(field::CALL_SEND, now + 1));
+  EXPECT_EQ(chunk.in_call.load(), static_cast<uint32_t>(CALL_RECV));
+  WriteEvent(HeadOf(field::CALL_RECV, now));
+  EXPECT_EQ(chunk.in_call.load(), 0u);
+  EnterCall(field::CALL_SEND, 9, now + 20, kFrame);
+  LeaveCall(field::CALL_SEND, now + 20);
+  EXPECT_THAT(Take(), SizeIs(2));  // nothing was left
+}
+
+TEST_F(CallsInProgressTest, ACallWhoseFrameIsGoneWasLeft) {
+  const uint64_t now = Now();
+  EnterCall(field::CALL_RECV, 9, now, kFrame);
+  EnterCall(field::CALL_SEND, 7, now + 50, kFrame);
+  WriteEvent(HeadOf(field::CALL_SEND, now + 50));
+  const auto written = Take();
+  ASSERT_THAT(written, SizeIs(2));
+  const Event& left = written[0].event;
+  EXPECT_EQ(left.call(), CALL_LEFT);
+  EXPECT_EQ(left.option(), static_cast<uint32_t>(CALL_RECV));
+  EXPECT_EQ(left.fd(), 9);
+  EXPECT_EQ(left.duration_ns(), 50u);
+  EXPECT_EQ(written[1].event.call(), CALL_SEND);
+}
+
+TEST_F(CallsInProgressTest, CallsDeeperThanOneThatWasLeftAreNotedToo) {
+  const uint64_t now = Now();
+  EnterCall(field::CALL_RECV, 9, now, kFrame);
+  EnterCall(field::CALL_SEND, 8, now + 50, kFrame - 16);  // left as well
+  EnterCall(field::CALL_POLL, 7, now + 60, kFrame - 16);
+  LeaveCall(field::CALL_POLL, now + 60);
+  EnterCall(field::CALL_CLOSE, 6, now + 70, kFrame);
+  LeaveCall(field::CALL_CLOSE, now + 70);
+  std::vector<uint32_t> left;
+  for (const auto& each : Take()) left.push_back(each.event.option());
+  EXPECT_THAT(left, testing::ElementsAre(CALL_SEND, CALL_RECV));
+}
+
+TEST_F(CallsInProgressTest, ACallThatEndsTellsThoseLeftWithinIt) {
+  const uint64_t now = Now();
+  EnterCall(field::CALL_RECV, 9, now, kFrame);
+  EnterCall(field::CALL_SEND, 8, now + 50, kFrame - 16);  // a handler's, which is left within the handler
+  WriteEvent(HeadOf(field::CALL_RECV, now));
+  std::vector<Call> written;
+  for (const auto& each : Take()) written.push_back(each.event.call());
+  EXPECT_THAT(written, testing::ElementsAre(CALL_LEFT, CALL_RECV));
+}
+
+TEST_F(CallsInProgressTest, ACallToldAsLeftThatComesBackSaysSo) {
+  const uint64_t now = Now();
+  EnterCall(field::CALL_RECV, 9, now, kFrame);
+  EnterCall(field::CALL_SEND, 7, now + 50, 2 * kFrame);  // on another stack
+  WriteEvent(HeadOf(field::CALL_SEND, now + 50));
+  WriteEvent(HeadOf(field::CALL_RECV, now));
+  const auto written = Take();
+  ASSERT_THAT(written, SizeIs(3));
+  for (const auto& each : written) {
+    const bool back = (each.event.notes() & static_cast<uint32_t>(EVENT_NOTE_CAME_BACK)) != 0;
+    EXPECT_EQ(back, each.event.call() == CALL_RECV);
+  }
+}
+
+TEST_F(CallsInProgressTest, ACallWhoseEventIsDroppedIsOverAsWell) {
+  const uint64_t now = Now();
+  EnterCall(field::CALL_RECV, 9, now, kFrame);
+  const EventHead head = HeadOf(field::CALL_RECV, now);
+  EXPECT_FALSE(EventWriter(head, size_t{4} << 20).ok());  // larger than any chunk
+  EXPECT_EQ(Drops(abi::kDropTooBig), 1u);
+  EnterCall(field::CALL_SEND, 7, now + 50, kFrame);
+  LeaveCall(field::CALL_SEND, now + 50);
+  EXPECT_THAT(Take(), testing::IsEmpty());
 }
 
 TEST_F(ArenaWriterTest, DropsAndCountsWhenTheArenaIsFullAndGoesOnWhenThereIsRoom) {

@@ -275,6 +275,12 @@ TEST(CallTextTest, TheShimsNotesAreSentences) {
   event.set_rtt_us(83);
   event.set_retransmits(2);
   EXPECT_EQ(Describe(event), "descriptor 3: round trip 83 µs, 2 segments sent again");
+  event = Make(CALL_LEFT, 3, 0);
+  event.set_option(CALL_RECV);
+  EXPECT_EQ(Describe(event), "recv(3) did not come back: a jump or a cancellation ended it");
+  event = Make(CALL_LEFT, 0, 0);
+  event.set_option(CALL_SOCKET);
+  EXPECT_EQ(Describe(event), "socket() did not come back: a jump or a cancellation ended it");
 }
 
 TEST(CallTextTest, NothingInACallReachesTheTerminalAsACommand) {

@@ -15,6 +15,7 @@
 #include "proto/call_families.h"
 #include "viewer/cli/call_arguments.h"
 #include "viewer/cli/format.h"
+#include "viewer/model/lookup.h"
 #include "viewer/names/address.h"
 #include "viewer/names/calls.h"
 #include "viewer/names/files.h"
@@ -227,6 +228,13 @@ CallText DescribeCall(const EventView& event, bool unicode) {
           absl::StrCat("descriptor ", event.fd, ": round trip ", FormatDuration(uint64_t{event.rtt_us} * 1000, unicode),
                        ", ", CountOf(event.retransmits, "segment"), " sent again");
       return text;
+    case CALL_LEFT: {
+      const Call left = CallToldOf(event);
+      const bool on_descriptor = WorksOnDescriptor(left) && event.fd >= 0;
+      text.before = absl::StrCat(CallName(left), "(", on_descriptor ? absl::StrCat(event.fd) : "",
+                                 ") did not come back: a jump or a cancellation ended it");
+      return text;
+    }
     default:
       break;
   }

@@ -152,7 +152,10 @@ Json EventJson(const TracedEvent& traced) {
     AddNumber(object, "level", traced.run->level);
   }
   object["call"] = CallName(event.call);
-  if (HasDescriptor(event.call) && event.fd >= 0) {  // AT_FDCWD is none
+  const bool left = event.call == CALL_LEFT;
+  if (left) object["left"] = CallName(CallToldOf(event));
+  const bool has_descriptor = left ? WorksOnDescriptor(CallToldOf(event)) : HasDescriptor(event.call);
+  if (has_descriptor && event.fd >= 0) {  // AT_FDCWD is none
     object["fd"] = DescriptorId(process, event.fd, traced.fd_life != nullptr ? traced.fd_life->generation() : 0);
   }
   if (HasSecondDescriptor(event)) object["new_fd"] = event.new_fd;
@@ -160,8 +163,8 @@ Json EventJson(const TracedEvent& traced) {
     object["conn"] = absl::StrCat("c", traced.connection->id());
     object["from_client"] = traced.from_client;
   }
-  if (event.call != CALL_DLOPEN && event.call != CALL_DLMOPEN)
-    object["ret"] = event.result;  // told before they are made
+  const bool told_before = event.call == CALL_DLOPEN || event.call == CALL_DLMOPEN;
+  if (!told_before && !left) object["ret"] = event.result;
   if (event.error != 0) object["err"] = ErrnoName(event.error);
   if ((event.call == CALL_GETADDRINFO || event.call == CALL_GETNAMEINFO) && event.result != 0) {
     object["why"] = gai_strerror(static_cast<int>(event.result));

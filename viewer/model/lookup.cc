@@ -77,6 +77,10 @@ bool IsWildcard(absl::string_view address) {
 
 }  // namespace
 
+Call CallToldOf(const EventView& event) {
+  return event.call == CALL_LEFT ? static_cast<Call>(event.option) : event.call;
+}
+
 bool HasDescriptor(Call call) { return WhatNamesItsDescriptor(call) != Names::kNone; }
 
 bool WorksOnDescriptor(Call call) {
@@ -183,6 +187,7 @@ const DescriptorLife* Lookup::LifeAt(uint32_t process, int32_t fd, uint64_t time
 
 const DescriptorLife* Lookup::LifeOf(const Process* process, const EventView& event) const {
   if (process == nullptr) return nullptr;
+  if (event.call == CALL_LEFT && !WorksOnDescriptor(CallToldOf(event))) return nullptr;
   switch (WhatNamesItsDescriptor(event.call)) {
     case Names::kNone:
       return nullptr;

@@ -25,6 +25,9 @@ struct Side {
   const Endpoint& other() const { return client ? connection->server() : connection->client(); }
 };
 
+// The call that an event tells of, which of CALL_LEFT is the one that was left.
+Call CallToldOf(const EventView& event);
+
 // Whether Event.fd of a call is a descriptor's number where it is not negative: of the one worked on, or the one made.
 bool HasDescriptor(Call call);
 

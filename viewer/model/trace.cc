@@ -28,7 +28,7 @@ constexpr uint64_t kSlackNs = 20'000'000;
 bool OnlyTheRecorderKnows(const Missing& missing) {
   for (const char* kind :
        {"implicit_close", "left_out", "many_peers", "payload_cut", "payload_broken_off", "payload_not_seen",
-        "one_ended", "guessed_join", "not_attached", "past_recorder", "cut_off"}) {
+        "one_ended", "guessed_join", "not_attached", "past_recorder", "left_call", "cut_off"}) {
     if (missing.kind() == kind) return false;
   }
   return true;
