@@ -103,6 +103,15 @@ bool ReadProcessStat(pid_t pid, ProcessStat& stat) {
   return absl::SimpleAtoi(fields[1], &stat.parent) && absl::SimpleAtoi(fields[19], &stat.start_ticks);
 }
 
+bool IsGone(pid_t pid, uint64_t start_ticks) {
+  ProcessStat stat;
+  if (!ReadProcessStat(pid, stat)) return kill(pid, 0) != 0 && errno == ESRCH;  // /proc may be hidden (hidepid)
+  if (start_ticks != 0 && stat.start_ticks != start_ticks) return true;
+  if (stat.state != 'Z' && stat.state != 'X') return false;
+  // A zombie may be a first thread that left before the others.
+  return FindNumber(absl::StrCat("/proc/", pid, "/task"), [pid](pid_t tid) { return tid != pid; }) == 0;
+}
+
 uint64_t CountMappers(const std::string& path, uint64_t since_ticks) {
   uint64_t count = 0;
   FindNumber("/proc", [&](pid_t pid) {
@@ -207,15 +216,7 @@ bool ProcessWatch::Gone(const Process& process, const ProcessIdentity& identity)
     pollfd poll_fd = {.fd = process.pidfd.get(), .events = POLLIN, .revents = 0};
     return poll(&poll_fd, 1, 0) > 0;
   }
-  ProcessStat stat;
-  if (!ReadProcessStat(process.host_pid, stat)) {
-    return kill(process.host_pid, 0) != 0 && errno == ESRCH;  // /proc may be hidden (hidepid)
-  }
-  if (identity.start_ticks != 0 && stat.start_ticks != identity.start_ticks) return true;
-  if (stat.state != 'Z' && stat.state != 'X') return false;
-  // A zombie may be a first thread that left before the others.
-  return FindNumber(absl::StrCat("/proc/", process.host_pid, "/task"),
-                    [&](pid_t tid) { return tid != process.host_pid; }) == 0;
+  return IsGone(process.host_pid, identity.start_ticks);
 }
 
 std::vector<ProcessWatch::Ended> ProcessWatch::TakeEnded() {

@@ -38,6 +38,10 @@ struct ProcessStat {
 };
 bool ReadProcessStat(pid_t pid, ProcessStat& stat);
 
+// Whether the process `pid` of the collector's namespace is over, be it waited for or not. start_ticks: its own, so
+// that another process of that number is not taken for it; 0: not known.
+bool IsGone(pid_t pid, uint64_t start_ticks);
+
 // How many processes, other than this one, that began at since_ticks or later have the file `path` mapped. Walks /proc.
 uint64_t CountMappers(const std::string& path, uint64_t since_ticks);
 

@@ -60,6 +60,9 @@ constexpr uint64_t kWaitedForNs = 50'000;
 constexpr uint64_t kThoroughNs = 20 * kMillisecondNs;
 constexpr uint64_t kQuietNs = kSecondNs;
 
+// How often processes whose program has not attached are looked for, as long as that is younger than kQuietNs.
+constexpr uint64_t kUnattachedNs = 100 * kMillisecondNs;
+
 // An event may become visible so much later than its call returned: its thread may have to wait for a processor.
 constexpr uint64_t kCommitSlackNs = 20 * kMillisecondNs;
 // A close or dup2 in progress holds the order of things back so long at most.
@@ -146,6 +149,8 @@ class RecordingSession final : public Session {
   void RunWritten(const RunView& run, uint64_t block);
   absl::Status Drain(bool everything);
   absl::Status WriteCommitted(bool everything, uint64_t pass_ns);
+  absl::Status CheckUnattached(uint64_t since_ns);
+  void TellGone(const std::vector<UnrecordedPrograms::Process>& gone, uint64_t end_ns);
   void KeepUp();
   bool Due(const ArenaReader::Ready& ready, uint64_t now) const;
   void WakeIfFreed();
@@ -181,6 +186,7 @@ class RecordingSession final : public Session {
 
   uint64_t next_thorough_ns_ = 0;
   uint64_t next_quiet_ns_ = 0;
+  uint64_t next_unattached_ns_ = 0;
   uint64_t last_drain_ns_ = 0;
   uint64_t waited_ns_ = 0;     // when a writer was last seen to wait for room (ns since the trace began); 0: never
   uint64_t woken_for_ = 0;     // chunks freed when writers were last woken
@@ -279,6 +285,24 @@ absl::Status RecordingSession::Drain(bool everything) {
   return absl::OkStatus();
 }
 
+// Nobody watches a process whose program did not attach: it has no slot. since_ns: executed then or later.
+absl::Status RecordingSession::CheckUnattached(uint64_t since_ns) {
+  const std::vector<UnrecordedPrograms::Process> gone = unrecorded_.LookForGone(watch_.own_namespace(), since_ns);
+  if (gone.empty()) return absl::OkStatus();
+  const uint64_t end_ns = Now();
+  images_.LookAround(true);
+  RETURN_IF_ERROR(Drain(false));  // their last words: they may have attached meanwhile
+  TellGone(gone, end_ns);
+  return absl::OkStatus();
+}
+
+// All they wrote until end_ns was read.
+void RecordingSession::TellGone(const std::vector<UnrecordedPrograms::Process>& gone, uint64_t end_ns) {
+  for (const UnrecordedPrograms::Process& process : gone) {
+    if (unrecorded_.Gone(process, end_ns)) aggregator_.ProcessGone(process.pid, end_ns, process.pid_namespace);
+  }
+}
+
 // While the aggregator is busy: programs must neither take the collector for stuck nor wait for room. What it has been
 // told of processes stays as it is meanwhile.
 void RecordingSession::KeepUp() {
@@ -299,7 +323,8 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   images_.LookAround(thorough);
   images_.CheckProcesses();
   images_.CheckIoUring(now);
-  if (now >= next_quiet_ns_) {
+  const bool quiet = now >= next_quiet_ns_;
+  if (quiet) {
     next_quiet_ns_ = now + kQuietNs;
     images_.CheckThreads(now - kQuietNs);
     images_.CheckPrograms();
@@ -307,6 +332,14 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   if (!stopped_.empty()) {
     Wait(max_wait_ms, extra_fd);
     return absl::OkStatus();
+  }
+  if (now >= next_unattached_ns_) {
+    next_unattached_ns_ = now + kUnattachedNs;
+    const uint64_t time_ns = Now();
+    if (const absl::Status looked = CheckUnattached(quiet ? 0 : time_ns - std::min(time_ns, kQuietNs)); !looked.ok()) {
+      Stop(looked);
+      return looked;
+    }
   }
   const ArenaReader::Ready ready = reader_.Measure();
   if (Due(ready, now)) {
@@ -406,11 +439,13 @@ absl::StatusOr<SessionSummary> RecordingSession::Finish() {
   images_.CheckProcesses();
   const uint64_t alive = LiveProcesses();
   QuietShims();
+  const std::vector<UnrecordedPrograms::Process> gone = unrecorded_.LookForGone(watch_.own_namespace(), 0);
   const uint64_t end_ns = Now();
   if (stopped_.empty()) {
     images_.LookAround(true);
     if (const absl::Status drained = Drain(true); !drained.ok()) Stop(drained);
   }
+  if (stopped_.empty()) TellGone(gone, end_ns);
   images_.TellCallsInProgress();
   images_.SettleEnded();
   images_.TellDrops();

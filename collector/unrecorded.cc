@@ -7,6 +7,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "collector/process_watch.h"
 #include "collector/program_check.h"
 
 namespace socktale {
@@ -21,6 +23,14 @@ Image ImageOf(const EventView& event) {
   return image;
 }
 
+// For how a program that did not attach lived: one that was killed as it began is no loss, and looks like this.
+std::string NotAttachedInWords(uint64_t executing_ns, uint64_t gone_ns) {
+  constexpr uint64_t kTenthNs = 100'000'000;
+  if (gone_ns == 0 || gone_ns - executing_ns > 10 * kTenthNs) return "it did not attach";
+  const uint64_t tenths = (gone_ns - executing_ns + kTenthNs - 1) / kTenthNs;
+  return absl::StrFormat("it did not attach, and was gone within %d.%d s", tenths / 10, tenths % 10);
+}
+
 }  // namespace
 
 void UnrecordedPrograms::ImageStarted(uint32_t image, uint32_t pid, uint64_t pid_namespace) {
@@ -31,6 +41,7 @@ void UnrecordedPrograms::Executing(uint32_t pid, uint64_t pid_namespace, Image i
   History& history = processes_[{pid, pid_namespace}];
   history.executing = true;
   history.executing_ns = image.start_ns();
+  history.start_ticks = history.gone_ns = 0;
   history.image = std::move(image);
 }
 
@@ -41,6 +52,7 @@ void UnrecordedPrograms::ExecutedUnseen(uint32_t image, const std::string& path,
   history.image = Image();
   history.image.set_path(path);
   history.image.set_start_ns(now_ns);
+  history.gone_ns = 0;
   Settle(known->second, history);
 }
 
@@ -112,6 +124,26 @@ std::vector<UnrecordedPrograms::Process> UnrecordedPrograms::ChildrenAwaited(uin
   return children;
 }
 
+std::vector<UnrecordedPrograms::Process> UnrecordedPrograms::LookForGone(uint64_t own_namespace, uint64_t since_ns) {
+  std::vector<Process> gone;
+  for (auto& [process, history] : processes_) {
+    if (!history.executing || history.gone_ns != 0 || history.executing_ns < since_ns) continue;
+    if (process.pid_namespace != own_namespace) continue;
+    const auto pid = static_cast<pid_t>(process.pid);
+    ProcessStat stat;
+    if (history.start_ticks == 0 && ReadProcessStat(pid, stat)) history.start_ticks = stat.start_ticks;
+    if (IsGone(pid, history.start_ticks)) gone.push_back(process);
+  }
+  return gone;
+}
+
+bool UnrecordedPrograms::Gone(const Process& process, uint64_t gone_ns) {
+  const auto found = processes_.find(process);
+  if (found == processes_.end() || !found->second.executing || found->second.executing_ns > gone_ns) return false;
+  found->second.gone_ns = gone_ns;
+  return true;
+}
+
 // The program executed last in this process did not attach: finds out why by its file.
 void UnrecordedPrograms::Settle(const Process& process, History& history) {
   history.executing = false;
@@ -133,7 +165,7 @@ void UnrecordedPrograms::Settle(const Process& process, History& history) {
   if (!check.path.empty() && !absl::StrContains(path, '/')) program.image.set_path(check.path);
   // A file that is not there now, or looks recordable, says nothing about why.
   const bool says_why = !check.message.empty() && check.start_status() == 0;
-  program.image.set_not_recorded(says_why ? check.message : "it did not attach");
+  program.image.set_not_recorded(says_why ? check.message : NotAttachedInWords(history.executing_ns, history.gone_ns));
   if (!says_why) program.kind = "not_attached";
   programs_.push_back(std::move(program));
 }

@@ -52,6 +52,14 @@ class UnrecordedPrograms {
   };
   std::vector<Process> ChildrenAwaited(uint64_t since_ns) const;
 
+  // Those processes, of the collector's own pid namespace, that are gone although their last program, executed since
+  // since_ns (ns since the trace began), did not attach, as far as was read. Looks at each in /proc.
+  std::vector<Process> LookForGone(uint64_t own_namespace, uint64_t since_ns);
+
+  // Of a process that LookForGone found, when all it wrote until gone_ns has been read. False: it had attached after
+  // all, or its exec failed.
+  bool Gone(const Process& process, uint64_t gone_ns);
+
   // Whether any process was forked or spawned so far.
   bool any_children() const { return any_children_; }
 
@@ -70,6 +78,8 @@ class UnrecordedPrograms {
     bool child = false;     // made, not attached yet
     bool executing = false;
     uint64_t executing_ns = 0;
+    uint64_t start_ticks = 0;  // of the process that executes, as first seen in /proc; 0: not seen
+    uint64_t gone_ns = 0;      // when that was found to be over; 0: it was not
     Image image;
   };
 

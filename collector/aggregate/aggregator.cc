@@ -56,6 +56,10 @@ void Aggregator::ProcessEnded(uint32_t image, uint64_t end_ns) {
   state_->machine.Ended({.end_ns = end_ns, .image = image});
 }
 
+void Aggregator::ProcessGone(uint32_t pid, uint64_t end_ns, uint64_t pid_namespace) {
+  state_->machine.Ended({.end_ns = end_ns, .pid = pid, .pid_namespace = pid_namespace});
+}
+
 void Aggregator::ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns, uint64_t pid_namespace) {
   state_->machine.Ended({.end_ns = end_ns, .pid = pid, .wait_status = wait_status, .pid_namespace = pid_namespace});
 }

@@ -54,7 +54,8 @@ class Aggregator {
 
   // The collector knows things that events do not say. Ends take effect in their turn, as events do.
   // A pid counts in pid_namespace (its inode); 0: not known, which takes the latest of that pid in any.
-  void ProcessEnded(uint32_t image, uint64_t end_ns);  // the process of this image is gone
+  void ProcessEnded(uint32_t image, uint64_t end_ns);                           // the process of this image is gone
+  void ProcessGone(uint32_t pid, uint64_t end_ns, uint64_t pid_namespace = 0);  // one whose program never attached
   void ExitStatus(uint32_t pid, int wait_status, uint64_t end_ns, uint64_t pid_namespace = 0);  // waitpid's word on CMD
   void ThreadInCall(uint32_t image, uint32_t tid, Call call, int32_t fd, uint64_t since_ns);
   void DropsOf(uint32_t image, uint64_t events);  // events this image could not record

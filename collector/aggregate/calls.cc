@@ -76,11 +76,12 @@ void Machine::Apply(const ProcessEnd& end) {
   const uint32_t id = end.image != 0 ? processes_.Known(end.image) : processes_.Latest(end.pid, end.pid_namespace);
   if (id == 0) return;
   ProcessState& owner = world_.processes[id];
-  if (end.image == 0) {
-    owner.status_known = WIFEXITED(end.wait_status);
-    if (WIFEXITED(end.wait_status)) owner.exit_status = WEXITSTATUS(end.wait_status);
-    if (WIFSIGNALED(end.wait_status)) owner.exit_signal = static_cast<uint32_t>(WTERMSIG(end.wait_status));
-  } else {
+  if (end.wait_status.has_value()) {
+    const int status = *end.wait_status;
+    owner.status_known = WIFEXITED(status);
+    if (WIFEXITED(status)) owner.exit_status = WEXITSTATUS(status);
+    if (WIFSIGNALED(status)) owner.exit_signal = static_cast<uint32_t>(WTERMSIG(status));
+  } else if (end.image != 0) {
     // An image that was left by exec is gone while its process lives on.
     const auto last = std::find_if(owner.images.rbegin(), owner.images.rend(),
                                    [](const Image& image) { return image.number() != 0; });

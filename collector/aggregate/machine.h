@@ -6,6 +6,7 @@
 #define SOCKTALE_COLLECTOR_AGGREGATE_MACHINE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,8 +38,8 @@ class Machine {
     uint32_t vfork_child = 0;  // the process
     uint32_t image = 0;
     uint32_t pid = 0;
-    int wait_status = 0;         // of a pid
-    uint64_t pid_namespace = 0;  // that it counts in, 0: not known
+    std::optional<int> wait_status = std::nullopt;  // of a pid; none: not known
+    uint64_t pid_namespace = 0;                     // that it counts in, 0: not known
   };
   void Ended(const ProcessEnd& end);
 

@@ -2,12 +2,14 @@
 //
 // Which processes a session takes for alive.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "collector/clock.h"
+#include "collector/process_watch.h"
 #include "collector/session.h"
 #include "tests/collector/fake_writer.h"
 #include "tests/collector/test_home.h"
@@ -67,6 +69,87 @@ TEST(SessionTest, CountsAChildThatHasAttachedOnce) {
   close(ends[0]);
   close(ends[1]);
   ASSERT_TRUE(session->Finish().ok());
+}
+
+// A vfork child's exec of a program that does not attach.
+Event ExecutingIn(pid_t pid, uint64_t base_ns) {
+  Event executing;
+  executing.set_call(CALL_EXECUTING);
+  executing.set_notes(EVENT_NOTE_VFORK_CHILD);
+  executing.set_pid(static_cast<uint32_t>(pid));
+  executing.set_start_ns(MonotonicNs() - base_ns);
+  executing.set_path("/bin/true");
+  return executing;
+}
+
+pid_t Waiting() {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    pause();
+    _exit(0);
+  }
+  return pid;
+}
+
+// Nobody watches it: it has no slot. The trace must not say that it runs to this day.
+TEST(SessionTest, AProgramThatNeverAttachedIsOverWhenItsProcessIs) {
+  TestHome home;
+  const auto session = MustCreate(home.Options("killed"));
+  FakeShim shim(ArenaPathOf(*session));
+  shim.Attach();
+  const pid_t killed = Waiting(), at_the_end = Waiting(), runs = Waiting();
+  FakeThread thread(&shim, 1);
+  for (const pid_t pid : {killed, at_the_end, runs}) {
+    ASSERT_TRUE(thread.Write(ExecutingIn(pid, shim.header().base_ns)));
+  }
+  kill(killed, SIGKILL);
+  ASSERT_EQ(waitpid(killed, nullptr, 0), killed);
+  const uint64_t killed_ns = MonotonicNs();
+  while (MonotonicNs() - killed_ns < 400 * kMillisecondNs) ASSERT_TRUE(session->Poll(10, -1).ok());
+  const uint64_t looked_ns = MonotonicNs() - shim.header().base_ns;
+  kill(at_the_end, SIGKILL);  // (not waited for: a zombie is over, too)
+  while (!IsGone(at_the_end, 0)) usleep(1000);
+  const auto summary = session->Finish();
+  ASSERT_TRUE(summary.ok());
+  kill(runs, SIGKILL);
+  ASSERT_EQ(waitpid(at_the_end, nullptr, 0), at_the_end);
+  ASSERT_EQ(waitpid(runs, nullptr, 0), runs);
+
+  const Tables tables = ReadTrace(summary->trace_path).tables;
+  ASSERT_EQ(tables.process_size(), 4);
+  EXPECT_GT(tables.process(1).end_ns(), 0u);
+  EXPECT_LT(tables.process(1).end_ns(), looked_ns);
+  EXPECT_FALSE(tables.process(1).has_exit_status());
+  EXPECT_THAT(tables.process(1).image(0).not_recorded(),
+              testing::MatchesRegex("it did not attach, and was gone within 0\\.[1-5] s"));
+  EXPECT_GT(tables.process(2).end_ns(), looked_ns);
+  EXPECT_EQ(tables.process(3).end_ns(), 0u);
+  EXPECT_EQ(tables.process(3).image(0).not_recorded(), "it did not attach");
+  ASSERT_EQ(summary->missing.size(), 3u);
+  for (const Missing& row : summary->missing) EXPECT_EQ(row.kind(), "not_attached");
+}
+
+TEST(SessionTest, AProgramThatAttachedBeforeItWasGoneIsNotTakenForOneThatDidNot) {
+  TestHome home;
+  const auto session = MustCreate(home.Options("short"));
+  FakeShim shim(ArenaPathOf(*session));
+  shim.Attach();
+  const pid_t pid = Waiting();
+  ASSERT_TRUE(FakeThread(&shim, 1).Write(ExecutingIn(pid, shim.header().base_ns)));
+  while (session->Summary().events == 0) ASSERT_TRUE(session->Poll(1, -1).ok());
+  FakeShim child(ArenaPathOf(*session));
+  child.AttachAs(static_cast<uint32_t>(pid), 0, 0);
+  Event attached;
+  attached.set_call(CALL_ATTACHED);
+  attached.set_reason(ATTACH_REASON_START);
+  attached.set_pid(static_cast<uint32_t>(pid));
+  attached.set_start_ns(MonotonicNs() - shim.header().base_ns);
+  ASSERT_TRUE(FakeThread(&child, static_cast<uint32_t>(pid)).Write(attached));
+  kill(pid, SIGKILL);
+  ASSERT_EQ(waitpid(pid, nullptr, 0), pid);
+  const auto summary = session->Finish();
+  ASSERT_TRUE(summary.ok());
+  EXPECT_TRUE(summary->missing.empty()) << summary->missing[0].DebugString();
 }
 
 }  // namespace
