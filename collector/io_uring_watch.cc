@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "collector/aggregate/missing_rows.h"
 #include "collector/clock.h"
 
 namespace socktale {
@@ -60,19 +61,15 @@ void IoUringWatch::Look(uint64_t now_ns) {
 
 void IoUringWatch::AddMissing(Tables& tables) const {
   if (users_.empty()) return;
-  std::set<uint32_t> named;  // by what they recorded
-  for (const Missing& missing : tables.missing()) {
-    if (missing.kind() == "io_uring") named.insert(missing.process());
-  }
+  MissingRows rows(tables);
   const auto uses = [this](const Image& image) { return image.number() != 0 && users_.contains(image.number()); };
   for (const Process& process : tables.process()) {
-    if (named.contains(process.id()) || std::none_of(process.image().begin(), process.image().end(), uses)) {
-      continue;
-    }
-    Missing& missing = *tables.add_missing();
-    missing.set_kind("io_uring");
-    missing.set_count(1);
-    missing.set_process(process.id());
+    if (std::none_of(process.image().begin(), process.image().end(), uses)) continue;
+    Missing row;
+    row.set_kind("io_uring");
+    row.set_count(1);
+    row.set_process(process.id());
+    rows.Add(row);
   }
 }
 

@@ -17,6 +17,7 @@
 #include "base/status_macros.h"
 #include "collector/aggregate/aggregator.h"
 #include "collector/aggregate/file_events.h"
+#include "collector/aggregate/missing_rows.h"
 #include "collector/arena.h"
 #include "collector/arena_reader.h"
 #include "collector/block_builder.h"
@@ -82,6 +83,7 @@ class Recovery {
   std::vector<std::pair<uint32_t, uint64_t>> drops_of_image_;
   std::vector<ThreadInCallHint> calls_in_progress_;
   std::optional<Tables> arena_tables_;  // drops
+  Tables interim_;                      // the last that its recorder wrote; empty: none
 };
 
 absl::StatusOr<TraceFileReader> Recovery::OpenPart(const TraceFileWriter& writer) const {
@@ -136,6 +138,10 @@ absl::Status Recovery::Aggregate(const TraceFileWriter& writer) {
   RETURN_IF_ERROR(AggregateBlocks(reader, 0, reader.blocks().size(), aggregator_, damaged_));
   aggregator_.Advance(UINT64_MAX);
   end_ns_ = reader.end_ns();
+  bool found = false;
+  absl::StatusOr<Tables> interim = reader.ReadTables(&found);
+  if (!interim.ok() && !absl::IsDataLoss(interim.status())) return interim.status();
+  if (interim.ok() && found) interim_ = *std::move(interim);
   for (const auto& [image, drops] : drops_of_image_) aggregator_.DropsOf(image, drops);
   for (const ThreadInCallHint& hint : calls_in_progress_) {
     if (hint.call == CALL_EXIT) continue;
@@ -156,6 +162,7 @@ absl::StatusOr<RecoveredTrace> Recovery::Run(const Arena* arena) {
   Tables tables = aggregator_.Snapshot(end_ns_);
   if (arena_tables_.has_value()) tables.MergeFrom(*arena_tables_);
   AddDamage(damaged_, tables);
+  MissingRows(tables).AddFromInterim(interim_);
   Missing& cut = *tables.add_missing();
   cut.set_kind("cut_off");
   cut.set_count(1);

@@ -93,6 +93,7 @@ void Aggregator::NotRecorded(uint32_t pid, const Image& image, const char* kind,
   ProcessState& owner = world.processes[process];
   owner.executing = false;
   owner.next_image.Clear();
+  state_->machine.processes().DropMemory(process);
   state_->machine.processes().AddImage(process, image);
   const std::string& path = image.path();
   if (!path.empty()) owner.name = path.substr(path.rfind('/') + 1).substr(0, 15);

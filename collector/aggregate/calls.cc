@@ -69,8 +69,7 @@ void Machine::Apply(const Pending& pending, uint64_t horizon_ns, Meanwhile& mean
 
 void Machine::Apply(const ProcessEnd& end) {
   if (end.vfork_child != 0) {
-    const ProcessState& child = world_.processes[end.vfork_child];
-    if (child.origin == Origin::kChild && !child.executing) processes_.End(end.vfork_child, end.end_ns);
+    processes_.EndOrExec(end.vfork_child, end.end_ns);
     return;
   }
   const uint32_t id = end.image != 0 ? processes_.Known(end.image) : processes_.Latest(end.pid, end.pid_namespace);
@@ -480,7 +479,8 @@ void Machine::Dispatch(const Applied& call, uint32_t image) {
   if (ReturnsNewDescriptor(record.call)) {
     Made(call, result, event.kind, event.close_on_exec);
     if (record.call == CALL_SYSCALL && event.option == SYS_io_uring_setup && record.error == 0) {
-      world_.processes[call.process].uses_io_uring = true;
+      ProcessState& owner = world_.processes[call.process];
+      owner.made_io_uring = owner.maps_io_uring = true;
     }
     return;
   }

@@ -5,8 +5,6 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/types/span.h"
 #include "collector/aggregate/snapshot.h"
 
 namespace socktale {
@@ -28,11 +26,17 @@ void AddMissing(const World& world, Tables& tables) {
   for (uint32_t id = 1; id < world.processes.size(); ++id) {
     const ProcessState& process = world.processes[id];
     if (process.executing) Add(tables, "not_attached", 1, id, process.next_image.path());
-    Add(tables, "io_uring", process.uses_io_uring, id);
-    const size_t named = std::min<size_t>(process.plugins.size(), 3);
-    std::string plugins = absl::StrJoin(absl::MakeConstSpan(process.plugins).first(named), ", ");
-    if (process.plugin_count > named) absl::StrAppend(&plugins, ", …");
-    Add(tables, "past_recorder", process.plugin_count, id, plugins);
+    // What a child of fork only had from its parent goes with the exec that the child was made for.
+    Add(tables, "io_uring", process.made_io_uring || (process.maps_io_uring && !process.executing), id);
+    uint64_t plugins = 0;
+    std::string named;
+    for (const Plugin& plugin : process.plugins) {
+      if (!plugin.opened && process.executing) continue;
+      if (++plugins <= 3) absl::StrAppend(&named, named.empty() ? "" : ", ", plugin.path);
+    }
+    plugins += process.more_plugins;
+    if (plugins > 3) absl::StrAppend(&named, ", …");
+    Add(tables, "past_recorder", plugins, id, named);
     Add(tables, "left_call", process.left_calls, id);
     Add(tables, "implicit_close", process.implicit_closes, id);
     const uint64_t accounted = process.payload_kept + process.payload_not_seen + process.payload_awaited;

@@ -141,10 +141,17 @@ bool Machine::OtherDescriptorCall(const Applied& call) {
     case CALL_DLOPEN:
     case CALL_DLMOPEN: {
       ProcessState& owner = world_.processes[call.process];
-      std::vector<std::string>& plugins = owner.plugins;
-      if (std::find(plugins.begin(), plugins.end(), call.event.path) != plugins.end()) return true;
-      ++owner.plugin_count;
-      if (plugins.size() < world_.limits.plugins) plugins.emplace_back(call.event.path);
+      std::vector<Plugin>& plugins = owner.plugins;
+      auto plugin = std::find_if(plugins.begin(), plugins.end(),
+                                 [&call](const Plugin& known) { return known.path == call.event.path; });
+      if (plugin == plugins.end()) {
+        if (plugins.size() >= world_.limits.plugins) {
+          ++owner.more_plugins;
+          return true;
+        }
+        plugin = plugins.insert(plugins.end(), {.path = std::string(call.event.path)});
+      }
+      plugin->opened = plugin->mapped = true;
       return true;
     }
     case CALL_SYSTEM:

@@ -329,4 +329,21 @@ void Descriptors::ProcessEnded(uint32_t process, uint64_t now_ns) {
   for (const uint32_t id : open) Close(id, LIFE_END_PROCESS, now_ns);
 }
 
+void Descriptors::ProcessGoesOn(uint32_t process, uint64_t end_ns) {
+  ProcessState& owner = world_.processes[process];
+  for (const auto& [fd, id] : owner.table) {
+    LifeState& life = world_.lives[id];
+    if (life.end != LIFE_END_PROCESS || life.end_ns != std::max(end_ns, life.start_ns)) continue;
+    life.end = LIFE_END_OPEN;
+    life.end_ns = 0;
+    ++owner.open_count;
+    ObjectState& object = world_.objects[life.object];
+    ++object.open_lives;
+    object.gone_ns = 0;
+    if (const uint64_t key = InodeKey(object.kind, object.inode, object.status_flags)) {
+      of_inode_.try_emplace(key, life.object);
+    }
+  }
+}
+
 }  // namespace socktale

@@ -54,6 +54,8 @@ class Descriptors {
   void Received(uint32_t process, int32_t fd, bool close_on_exec, uint64_t start_ns, uint64_t now_ns);
 
   void ProcessEnded(uint32_t process, uint64_t now_ns);
+  // It had not ended then: takes ProcessEnded back.
+  void ProcessGoesOn(uint32_t process, uint64_t end_ns);
 
   // Fills in what an event says of an object (cookie, inode, domain, type, names …); keeps what is known.
   void Learn(uint32_t object, const EventView& event, uint64_t now_ns);

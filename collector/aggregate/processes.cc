@@ -102,6 +102,18 @@ void Processes::End(uint32_t id, uint64_t now_ns) {
   descriptors_.ProcessEnded(id, now_ns);
 }
 
+void Processes::EndOrExec(uint32_t id, uint64_t now_ns) {
+  ProcessState& process = world_.processes[id];
+  if (process.ended || process.origin != Origin::kChild || process.executing) return;
+  End(id, now_ns);
+  process.end_inferred = true;
+}
+
+// Whether the start of a program is that of a process whose end was only inferred: its CALL_EXECUTING was dropped.
+bool Processes::ExecutedUnheard(const ProcessState& process, const EventView& event) const {
+  return process.end_inferred && process.parent != 0 && Latest(event.parent_pid, event.pid_namespace) == process.parent;
+}
+
 void Processes::CopyFromParent(uint32_t id, uint64_t now_ns) {
   ProcessState& child = world_.processes[id];
   const ProcessState& parent = world_.processes[child.parent];
@@ -111,6 +123,22 @@ void Processes::CopyFromParent(uint32_t id, uint64_t now_ns) {
   child.user = parent.user;
   child.network_namespace = parent.network_namespace;
   descriptors_.Inherit(child.parent, id, now_ns);
+}
+
+// What passes the shim by in the parent's memory, of which the child of a fork has a copy: plugins, rings.
+void Processes::CopyMemory(ProcessState& child) const {
+  const ProcessState& parent = world_.processes[child.parent];
+  child.maps_io_uring = parent.maps_io_uring;
+  for (const Plugin& plugin : parent.plugins) {
+    if (plugin.mapped) child.plugins.push_back({.path = plugin.path, .opened = false, .mapped = true});
+  }
+}
+
+void Processes::DropMemory(uint32_t id) {
+  ProcessState& process = world_.processes[id];
+  process.maps_io_uring = false;
+  for (Plugin& plugin : process.plugins) plugin.mapped = false;
+  std::erase_if(process.plugins, [](const Plugin& plugin) { return !plugin.opened; });
 }
 
 // The child that `parent` made by a call entered at now_ns, as far as its other side has told of it already. pid: as
@@ -189,8 +217,15 @@ uint32_t Processes::Started(const EventView& event, uint64_t now_ns) {
     if (previous != 0 && !before.ended && (before.own_pid == event.pid || before.own_pid == 0)) return previous;
   }
   const uint32_t latest = Latest(event.pid, event.pid_namespace);
-  if (latest == 0 || world_.processes[latest].ended) return 0;
-  const ProcessState& process = world_.processes[latest];
+  if (latest == 0) return 0;
+  ProcessState& process = world_.processes[latest];
+  if (process.ended) {
+    if (!ExecutedUnheard(process, event)) return 0;
+    descriptors_.ProcessGoesOn(latest, process.end_ns);
+    process.ended = process.end_inferred = false;
+    process.executing_ns = std::exchange(process.end_ns, 0);
+    return latest;
+  }
   if (event.reason == ATTACH_REASON_EXEC || process.executing || process.origin == Origin::kChild) return latest;
   End(latest, now_ns);
   return 0;
@@ -208,6 +243,8 @@ uint32_t Processes::Attached(uint32_t image, const EventView& event, uint64_t no
     of_image_[image] = id;
   }
   ProcessState& process = world_.processes[id];
+  if (forked && process.origin == Origin::kChild && process.parent != 0) CopyMemory(process);
+  if (!forked) DropMemory(id);
   process.origin = Origin::kAttached;
   process.executing = false;
   if (event.pid != 0) SetOwnPid(id, {event.pid, event.pid_namespace});

@@ -39,11 +39,17 @@ class Processes {
 
   void End(uint32_t process, uint64_t now_ns);
 
+  // Its parent, which waited for it as after vfork, goes on: it ended, or executed a program without a word of that.
+  void EndOrExec(uint32_t process, uint64_t now_ns);
+
   // The latest life of a pid, 0: none. pid_namespace: inode of the namespace that the pid counts in; 0 matches all.
   uint32_t Latest(uint32_t pid, uint64_t pid_namespace) const;
 
   // The thread that writes a stream, for events of `process`. 0: there are too many.
   uint32_t ThreadOf(const Stream& stream, uint32_t process, uint64_t now_ns);
+
+  // Its memory is gone, and what was mapped there: it executed a program.
+  void DropMemory(uint32_t process);
 
   // Adds a program to those that a process executed. Of the many in the middle only number and start are kept.
   void AddImage(uint32_t process, Image image);
@@ -66,6 +72,8 @@ class Processes {
   uint32_t MakeChild(uint32_t parent, Pid pid, uint64_t now_ns);
   uint32_t Forked(const EventView& event, uint64_t now_ns);
   uint32_t Started(const EventView& event, uint64_t now_ns);
+  bool ExecutedUnheard(const ProcessState& process, const EventView& event) const;
+  void CopyMemory(ProcessState& child) const;
   void CopyFromParent(uint32_t child, uint64_t now_ns);
 
   World& world_;

@@ -33,6 +33,13 @@ class BlockList {
   std::vector<uint32_t> blocks_;
 };
 
+// A plugin opened past the shim, in a process.
+struct Plugin {
+  std::string path;
+  bool opened = false;  // by the process itself
+  bool mapped = false;  // in the memory that the process has now: exec takes it away
+};
+
 // How a process came to be known.
 enum class Origin {
   kAttached,  // by its own CALL_ATTACHED, or by events without one
@@ -54,6 +61,7 @@ struct ProcessState {
   uint64_t start_ns = 0;
   uint64_t end_ns = 0;
   bool ended = false;
+  bool end_inferred = false;  // nobody saw it end: its parent, which had waited as after vfork, went on
   bool status_known = false;
   int32_t exit_status = 0;
   uint32_t exit_signal = 0;
@@ -78,10 +86,11 @@ struct ProcessState {
   uint64_t executing_ns = 0;
   Image next_image;
 
-  bool uses_io_uring = false;        // made a ring, by syscall(2)
-  uint64_t plugin_count = 0;         // opened past the shim
-  std::vector<std::string> plugins;  // the first of them
-  uint64_t left_calls = 0;           // that did not come back
+  bool made_io_uring = false;   // by syscall(2)
+  bool maps_io_uring = false;   // has such a ring in its memory, made by itself or, before a fork, by its parent
+  std::vector<Plugin> plugins;  // the first of them
+  uint64_t more_plugins = 0;    // opened by the process itself
+  uint64_t left_calls = 0;      // that did not come back
   uint64_t implicit_closes = 0;
   uint64_t payload_moved = 0;  // over connections, bytes
   uint64_t payload_kept = 0;

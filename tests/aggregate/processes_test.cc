@@ -2,15 +2,21 @@
 //
 // Lives of pids: forks, execs, vfork children, pids used again, programs that were not recorded.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include <map>
+#include <string>
 #include <tuple>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "collector/aggregate/aggregator.h"
 #include "tests/support/trace_builder.h"
 
@@ -200,6 +206,106 @@ TEST(ProcessTest, AChildThatItsParentWaitedForIsOverWhenThatGoesOn) {
   EXPECT_EQ(tables.process(1).event_count(), 1u);
   EXPECT_EQ(tables.process(2).pid(), 12u);
   EXPECT_EQ(tables.process(2).end_ns(), 0u);
+}
+
+// Its parent goes on as soon as the kernel has taken up the exec; the program's first word comes later.
+class LateVforkChildTest : public ::testing::TestWithParam<bool> {};
+
+TEST_P(LateVforkChildTest, AttachesAfterItsParentWentOn) {
+  const bool told = GetParam();  // else its CALL_EXECUTING was dropped
+  TraceBuilder trace;
+  Image& parent = trace.Start("make", 10);
+  parent.Open(3, "/a");
+  parent.Call(CALL_OPENAT, -100, 4, {.flags = O_CLOEXEC}).set_path("/b");
+  const uint64_t vfork_ns = trace.now();
+  trace.After(5000);
+  parent.vfork_child = 11;
+  parent.Open(5, "/c");
+  if (told) parent.Executing("/usr/bin/cc", {"cc"});
+  parent.vfork_child = 0;
+  const uint64_t back_ns = trace.now();
+  trace.NextBlock();
+  trace.At(vfork_ns);
+  parent.Call(CALL_VFORK, 0, 11, {.took_ns = back_ns - vfork_ns}).set_pid(11);
+  trace.After(50'000);
+  trace.NextBlock();
+  Image& cc = trace.Attach("cc", 11, ATTACH_REASON_START, 10, 0);
+  cc.Found(3, DESCRIPTOR_KIND_FILE);
+  cc.Found(5, DESCRIPTOR_KIND_FILE);
+  cc.Open(4, "/d");
+  Aggregator aggregator;
+  ASSERT_TRUE(trace.Feed(aggregator, /*advance=*/true).ok());
+  const Tables tables = aggregator.Snapshot(trace.now());
+  ASSERT_EQ(tables.process_size(), 2);
+  const Process& child = tables.process(1);
+  EXPECT_EQ(child.pid(), 11u);
+  EXPECT_EQ(child.pid_use(), 1u);
+  EXPECT_EQ(child.parent(), 1u);
+  EXPECT_EQ(child.name(), "cc");
+  EXPECT_EQ(child.end_ns(), 0u);
+  std::map<std::pair<int, uint32_t>, const DescriptorLife*> lives;  // number, generation
+  for (const DescriptorLife& life : tables.life()) {
+    if (life.process() == child.id()) lives[{life.fd(), life.generation()}] = &life;
+  }
+  ASSERT_EQ(lives.size(), 4u);
+  ASSERT_TRUE((lives[{4, 1}] != nullptr && lives[{4, 2}] != nullptr));
+  EXPECT_EQ((lives[{3, 1}]->end()), LIFE_END_OPEN);
+  EXPECT_EQ((lives[{4, 1}]->end()), LIFE_END_EXEC);
+  EXPECT_LE((lives[{4, 1}]->end_ns()), back_ns);
+  EXPECT_EQ((lives[{4, 2}]->end()), LIFE_END_OPEN);
+  EXPECT_EQ((lives[{5, 1}]->end()), LIFE_END_OPEN);
+  EXPECT_EQ(child.peak_descriptors(), 3u);
+  EXPECT_EQ(tables.missing_size(), 0) << tables.missing(0).DebugString();
+}
+
+INSTANTIATE_TEST_SUITE_P(WhetherItsExecWasRecorded, LateVforkChildTest, ::testing::Bool());
+
+// A program of somebody else that was given the number of one that is over.
+TEST(ProcessTest, AStrangerWithTheNumberOfAVforkChildIsAnotherProcess) {
+  TraceBuilder trace;
+  Image& parent = trace.Start("parent", 10);
+  trace.Start("stranger", 20);
+  const uint64_t vfork_ns = trace.now();
+  parent.Call(CALL_VFORK, 0, 11, {.took_ns = 5000}).set_pid(11);
+  trace.After(1'000'000);
+  trace.Attach("other", 11, ATTACH_REASON_START, 20, 0);
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.process_size(), 4);
+  EXPECT_EQ(tables.process(2).end_ns(), vfork_ns + 5000);
+  EXPECT_EQ(tables.process(3).parent(), 2u);
+}
+
+// A fork copies memory and what is mapped there, an exec throws it away.
+TEST(ProcessTest, AForkedChildHasItsParentsPluginsAndRingsUntilItExecutesAProgram) {
+  TraceBuilder trace;
+  Image& parent = trace.Start("parent", 10);
+  Image& early = parent.Fork(11);
+  parent.Call(CALL_SYSCALL, 5, 5).set_option(SYS_io_uring_setup);
+  parent.Call(CALL_DLOPEN, 0, 0).set_path("/lib/a.so");
+  Image& worker = parent.Fork(12);
+  worker.Call(CALL_DLOPEN, 0, 0).set_path("/lib/b.so");
+  worker.Call(CALL_DLOPEN, 0, 0).set_path("/lib/a.so");  // once more: it is there
+  worker.Fork(13);
+  Image& executes = parent.Fork(14);
+  executes.Exec("/usr/bin/ls", {"ls"});
+  Image& opens_too = parent.Fork(15);
+  opens_too.Call(CALL_DLOPEN, 0, 0).set_path("/lib/c.so");
+  Image& executed = opens_too.Exec("/usr/bin/ls", {"ls"});
+  executed.Fork(16);
+  Image& unattached = parent.Fork(17);
+  unattached.Executing("/opt/gotool", {"gotool"});
+  early.Open(3, "/a");
+  const Tables tables = trace.Aggregate();
+  std::map<uint32_t, uint32_t> pids;
+  for (const Process& process : tables.process()) pids[process.id()] = process.pid();
+  std::vector<std::string> rows;
+  for (const Missing& row : tables.missing()) {
+    rows.push_back(absl::StrCat(pids[row.process()], " ", row.kind(), " ", row.count(), " ", row.detail()));
+  }
+  EXPECT_THAT(rows, ::testing::UnorderedElementsAre("10 io_uring 1 ", "10 past_recorder 1 /lib/a.so", "12 io_uring 1 ",
+                                                    "12 past_recorder 2 /lib/a.so, /lib/b.so", "13 io_uring 1 ",
+                                                    "13 past_recorder 2 /lib/a.so, /lib/b.so",
+                                                    "15 past_recorder 1 /lib/c.so", "17 not_attached 1 /opt/gotool"));
 }
 
 TEST(ProcessTest, ASpawnedChildThatNeverAttachedIsNamed) {

@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 #include "collector/aggregate/file_events.h"
+#include "collector/aggregate/missing_rows.h"
 #include "proto/trace_file_format.h"
 
 namespace socktale {
@@ -23,23 +24,6 @@ namespace {
 
 // How much later than another thread's a call may reach the file (the recorder allows as much).
 constexpr uint64_t kSlackNs = 20'000'000;
-
-// Rows of the completeness statement that events do not tell: they come from the recorder's last interim tables.
-bool OnlyTheRecorderKnows(const Missing& missing) {
-  for (const char* kind :
-       {"implicit_close", "left_out", "many_peers", "payload_cut", "payload_broken_off", "payload_not_seen",
-        "one_ended", "guessed_join", "not_attached", "past_recorder", "left_call", "cut_off"}) {
-    if (missing.kind() == kind) return false;
-  }
-  return true;
-}
-
-// Whether the first `rows` tell this already: of io_uring both events and the recorder may tell.
-bool Holds(const Tables& tables, int rows, const Missing& row) {
-  return std::any_of(tables.missing().begin(), tables.missing().begin() + rows, [&row](const Missing& other) {
-    return other.kind() == row.kind() && other.process() == row.process() && other.detail() == row.detail();
-  });
-}
 
 // Several traces in one file have times, process images and numbers of blocks that begin anew: taken for one, they
 // would tell of conversations that never were. kInvalidArgument says how to take them apart.
@@ -98,10 +82,7 @@ absl::Status Trace::Aggregate(size_t from) {
   const absl::StatusOr<Tables> interim = reader_.ReadTables(&found);
   if (interim.ok() && found) {
     *tables.mutable_drop() = interim->drop();
-    const int told = tables.missing_size();
-    for (const Missing& missing : interim->missing()) {
-      if (OnlyTheRecorderKnows(missing) && !Holds(tables, told, missing)) *tables.add_missing() = missing;
-    }
+    MissingRows(tables).AddFromInterim(*interim);
   }
   SetTables(std::move(tables));
   return absl::OkStatus();
