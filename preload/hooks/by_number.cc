@@ -26,16 +26,18 @@ constinit __thread ByNumber by_number = {0, 0, {}};
 
 namespace {
 
-extern "C" const char __ehdr_start[] __attribute__((visibility("hidden")));  // the shim's first byte
-extern "C" const char etext[] __attribute__((visibility("hidden")));         // the end of its code
+// Where Dispatch() stands: the linker gives the ends of a section these names.
+#define DISPATCH_SECTION "socktale_dispatch"
+extern "C" const char __start_socktale_dispatch[] __attribute__((visibility("hidden")));
+extern "C" const char __stop_socktale_dispatch[] __attribute__((visibility("hidden")));
 
 }  // namespace
 
-// A note is taken by a hook that Dispatch() called: no other call of a hook is the shim's own. That of a signal handler
-// between the note and the hook that it is for does not take it, nor does the program's next call after a handler that
-// jumped away from there.
+// A note is taken by a hook that returns to Dispatch() and no other: not by one of a signal handler that comes between
+// the note and the hook that it is for, nor by the program's next call after a handler that jumped away from there.
 void CallScope::TakeNumberOfHook(const void* caller) {
-  if (caller < __ehdr_start || caller >= etext || by_number.hook != static_cast<uint32_t>(hook_) + 1) return;
+  if (caller < __start_socktale_dispatch || caller >= __stop_socktale_dispatch) return;
+  if (by_number.hook != static_cast<uint32_t>(hook_) + 1) return;
   number_ = by_number.number;
   __builtin_memcpy(words_, by_number.words, sizeof words_);
   by_number.hook = 0;
@@ -207,7 +209,7 @@ long Clone(long number, const Words& w) {
 #define SIZE(word) static_cast<size_t>(w.word)
 #define POINTER(type, word) reinterpret_cast<type>(w.word)
 
-long Dispatch(long number, const Words& w) {
+[[gnu::noinline, gnu::section(DISPATCH_SECTION)]] long Dispatch(long number, const Words& w) {
   switch (number) {
     // Bytes.
     BY_NAME(SYS_read, read, INT(a), POINTER(void*, b), SIZE(c))

@@ -126,7 +126,7 @@ class Replacement {
 // ---- close -----------------------------------------------------------------------------------------------------
 
 template <typename Function>
-int Close(Hook hook, Function& slot, int fd) {
+SOCKTALE_IN_HOOK int Close(Hook hook, Function& slot, int fd) {
   CallScope call(hook, fd, CallScope::kUnseen);  // what a number was that is closed unused, nobody needs to know
   const Ending ending(call, fd);
   const int result = call.Real(slot, fd);

@@ -185,14 +185,14 @@ int Execute(CallScope call, const char* path, char* const* argv, char* const* en
   return result;
 }
 
-int ExecutePath(const char* path, char* const* argv, char* const* envp) {
+SOCKTALE_IN_HOOK int ExecutePath(const char* path, char* const* argv, char* const* envp) {
   return Execute(
       CallScope(Hook::execve), path, argv, envp, 0,
       [&](InspectScratch& room) { return InspectTarget(AT_FDCWD, path, room); },
       [&](CallScope& call, char* const* new_envp) { return call.Real(real.execve, path, argv, new_envp); });
 }
 
-int ExecuteOnPath(const char* name, char* const* argv, char* const* envp) {
+SOCKTALE_IN_HOOK int ExecuteOnPath(const char* name, char* const* argv, char* const* envp) {
   return Execute(
       CallScope(Hook::execvpe), name, argv, envp, 0,
       [&](InspectScratch& room) { return InspectTargetOnPath(name, room); },

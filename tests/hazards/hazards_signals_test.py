@@ -98,6 +98,14 @@ class SignalsTest(Hazard):
         self.assertGreaterEqual(len(recorded) + len(left), done)
         self.assertEqual([(row['kind'], row['count']) for row in self.info()['missing']], [('left_call', len(left))])
 
+    def test_row6_a_call_by_number_left_by_a_jump_behind_each_of_its_instructions(self):
+        self.same_behaviour([self.built('jumped_number')], status=3)
+        taken = [event for event in self.events('recvfrom') if event['ret'] > 0 and 'peek' not in event.get('notes', [])]
+        words = [f'word {number}'.encode() for number in range(len(self.payloads('send')))]
+        self.assertGreater(len(words), 100)
+        self.assertEqual([payload(event) for event in taken], words)
+        self.assertEqual({event['left'] for event in self.events('left')}, {'recvfrom'})
+
     def test_calls_where_there_is_little_stack(self):
         stdout, _ = self.same_behaviour([self.built('small_stacks')])
         self.assertEqual(stdout, b'done 6\n')
