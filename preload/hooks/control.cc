@@ -59,7 +59,7 @@ bool TakesNumber(int command) {
 
 // slot: fcntl's, fcntl64's or __fcntl's. argument: whatever stands in the argument's place, as libc takes it.
 template <typename Function>
-int Fcntl(Hook hook, Function& slot, int fd, int command, void* argument) {
+SOCKTALE_IN_HOOK int Fcntl(Hook hook, Function& slot, int fd, int command, void* argument) {
   // F_GETFD is how programs look for numbers in use: the others need not be looked at a second time.
   CallScope call = command == F_GETFD ? CallScope(hook, fd, CallScope::kUnseen)
                                       : CallScope(hook, fd, IsLock(command) ? Record::kByDescriptor : Record::kAlways);
@@ -110,7 +110,7 @@ bool MayBeSocket(int fd) {
   return entry == fds::kInvalid || fds::Kind(entry) == field::DESCRIPTOR_KIND_SOCKET;
 }
 
-int Ioctl(int fd, unsigned long request, void* argument) {
+SOCKTALE_IN_HOOK int Ioctl(int fd, unsigned long request, void* argument) {
   const Request what = WhatIs(request);
   const bool of_socket = what == Request::kSocket || what == Request::kSocketInt;
   if (what == Request::kOther || (of_socket && !MayBeSocket(fd))) {

@@ -199,8 +199,7 @@ void RecordSelect(const CallScope& call, int result, const Selected& selected, i
   RecordWait(head, list, timeout_ns);
 }
 
-// slot: of select, __select or pselect. Out of line, as all that has room for hundreds of descriptors: the hooks' own
-// frames are small (kNear in by_number.cc).
+// slot: of select, __select or pselect. Out of line, for there are as many hooks.
 template <typename Function, typename Timeout, typename... Mask>
 [[gnu::noinline]] int Select(CallScope& call, Function& slot, int count, fd_set* read, fd_set* write, fd_set* except,
                              Timeout* timeout, Mask... mask) {

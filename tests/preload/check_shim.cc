@@ -5,6 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <regex>
 #include <set>
 #include <string>
 
@@ -17,6 +21,7 @@ namespace {
 using testing::Each;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 
 std::set<std::string> HookSymbols() { return {std::begin(kHookNames), std::end(kHookNames)}; }
 
@@ -75,6 +80,37 @@ TEST_F(CheckShim, ChangesNoCodeAndBindsAtOnce) {
   EXPECT_TRUE(shim_.Dynamic(DT_FLAGS_1).value_or(0) & DF_1_NOW);        // no lazy binding in a signal handler
   EXPECT_TRUE(shim_.Dynamic(DT_FLAGS_1).value_or(0) & DF_1_NODELETE);   // dlclose must not unmap it
   EXPECT_TRUE(shim_.Dynamic(DT_FLAGS_1).value_or(0) & DF_1_INITFIRST);  // other libraries' constructors are recorded
+}
+
+// The functions of the shim's code that call `callee`, by objdump's names: mangled where they are not libc's.
+std::set<std::string> CallersOf(const std::string& callee) {
+  FILE* const code = popen("objdump -d --no-show-raw-insn " SOCKTALE_SHIM, "r");
+  EXPECT_NE(code, nullptr);
+  std::set<std::string> callers;
+  std::string function;
+  char line[1024];
+  while (code != nullptr && fgets(line, sizeof line, code) != nullptr) {
+    const std::string text = line;
+    if (const size_t end = text.find(">:"); end != std::string::npos) {
+      const size_t begin = text.find('<') + 1;
+      function = text.substr(begin, end - begin);
+    } else if (text.find("call") != std::string::npos && text.find(callee) != std::string::npos) {
+      callers.insert(function);
+    }
+  }
+  EXPECT_EQ(code != nullptr ? pclose(code) : -1, 0);
+  return callers;
+}
+
+// A hook sees by its return address that syscall(2) called it for a number: it must look itself, not a function of its.
+TEST_F(CheckShim, HooksThatSyscallCallsLookAtTheirOwnReturnAddress) {
+  std::ifstream source(SOCKTALE_SOURCE "/preload/hooks/by_number.cc");
+  const std::string text{std::istreambuf_iterator<char>(source), {}};
+  const std::regex row("BY_NAME\\(SYS_\\w+, (\\w+)");
+  std::set<std::string> called;
+  for (std::sregex_iterator each(text.begin(), text.end(), row), end; each != end; ++each) called.insert((*each)[1]);
+  EXPECT_GT(called.size(), 60u);
+  EXPECT_THAT(CallersOf("TakeNumberOfHook"), IsSupersetOf(called));
 }
 
 }  // namespace
