@@ -187,6 +187,7 @@ class RecordingSession final : public Session {
   uint64_t next_thorough_ns_ = 0;
   uint64_t next_quiet_ns_ = 0;
   uint64_t next_unattached_ns_ = 0;
+  bool older_unattached_due_ = false;
   uint64_t last_drain_ns_ = 0;
   uint64_t waited_ns_ = 0;     // when a writer was last seen to wait for room (ns since the trace began); 0: never
   uint64_t woken_for_ = 0;     // chunks freed when writers were last woken
@@ -287,7 +288,8 @@ absl::Status RecordingSession::Drain(bool everything) {
 
 // Nobody watches a process whose program did not attach: it has no slot. since_ns: executed then or later.
 absl::Status RecordingSession::CheckUnattached(uint64_t since_ns) {
-  const std::vector<UnrecordedPrograms::Process> gone = unrecorded_.LookForGone(watch_.own_namespace(), since_ns);
+  const std::vector<UnrecordedPrograms::Process> gone =
+      unrecorded_.LookForGone(watch_.own_namespace(), since_ns, [this] { Beat(); });
   if (gone.empty()) return absl::OkStatus();
   const uint64_t end_ns = Now();
   images_.LookAround(true);
@@ -323,9 +325,9 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   images_.LookAround(thorough);
   images_.CheckProcesses();
   images_.CheckIoUring(now);
-  const bool quiet = now >= next_quiet_ns_;
-  if (quiet) {
+  if (now >= next_quiet_ns_) {
     next_quiet_ns_ = now + kQuietNs;
+    older_unattached_due_ = true;
     images_.CheckThreads(now - kQuietNs);
     images_.CheckPrograms();
   }
@@ -334,12 +336,15 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
     return absl::OkStatus();
   }
   if (now >= next_unattached_ns_) {
-    next_unattached_ns_ = now + kUnattachedNs;
     const uint64_t time_ns = Now();
-    if (const absl::Status looked = CheckUnattached(quiet ? 0 : time_ns - std::min(time_ns, kQuietNs)); !looked.ok()) {
+    const uint64_t since_ns = older_unattached_due_ ? 0 : time_ns - std::min(time_ns, kQuietNs);
+    if (const absl::Status looked = CheckUnattached(since_ns); !looked.ok()) {
       Stop(looked);
       return looked;
     }
+    older_unattached_due_ = false;
+    // Where there are thousands of them, it is a tenth of the time that is spent on them.
+    next_unattached_ns_ = now + kUnattachedNs + 9 * (MonotonicNs() - now);
   }
   const ArenaReader::Ready ready = reader_.Measure();
   if (Due(ready, now)) {
@@ -439,7 +444,8 @@ absl::StatusOr<SessionSummary> RecordingSession::Finish() {
   images_.CheckProcesses();
   const uint64_t alive = LiveProcesses();
   QuietShims();
-  const std::vector<UnrecordedPrograms::Process> gone = unrecorded_.LookForGone(watch_.own_namespace(), 0);
+  const std::vector<UnrecordedPrograms::Process> gone =
+      unrecorded_.LookForGone(watch_.own_namespace(), 0, [this] { Beat(); });
   const uint64_t end_ns = Now();
   if (stopped_.empty()) {
     images_.LookAround(true);

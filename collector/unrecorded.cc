@@ -124,11 +124,14 @@ std::vector<UnrecordedPrograms::Process> UnrecordedPrograms::ChildrenAwaited(uin
   return children;
 }
 
-std::vector<UnrecordedPrograms::Process> UnrecordedPrograms::LookForGone(uint64_t own_namespace, uint64_t since_ns) {
+std::vector<UnrecordedPrograms::Process> UnrecordedPrograms::LookForGone(uint64_t own_namespace, uint64_t since_ns,
+                                                                         const std::function<void()>& meanwhile) {
   std::vector<Process> gone;
+  if (own_namespace == 0) return gone;  // nobody knows which pids are ours to look at
   for (auto& [process, history] : processes_) {
     if (!history.executing || history.gone_ns != 0 || history.executing_ns < since_ns) continue;
     if (process.pid_namespace != own_namespace) continue;
+    meanwhile();
     const auto pid = static_cast<pid_t>(process.pid);
     ProcessStat stat;
     if (history.start_ticks == 0 && ReadProcessStat(pid, stat)) history.start_ticks = stat.start_ticks;

@@ -7,6 +7,7 @@
 #define SOCKTALE_COLLECTOR_UNRECORDED_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -53,8 +54,9 @@ class UnrecordedPrograms {
   std::vector<Process> ChildrenAwaited(uint64_t since_ns) const;
 
   // Those processes, of the collector's own pid namespace, that are gone although their last program, executed since
-  // since_ns (ns since the trace began), did not attach, as far as was read. Looks at each in /proc.
-  std::vector<Process> LookForGone(uint64_t own_namespace, uint64_t since_ns);
+  // since_ns (ns since the trace began), did not attach, as far as was read. Looks at each in /proc. own_namespace: 0:
+  // not known, and none is found. meanwhile: called before each look.
+  std::vector<Process> LookForGone(uint64_t own_namespace, uint64_t since_ns, const std::function<void()>& meanwhile);
 
   // Of a process that LookForGone found, when all it wrote until gone_ns has been read. False: it had attached after
   // all, or its exec failed.

@@ -44,8 +44,9 @@ struct InCall {
   uint64_t start_ns;
   uintptr_t frame;  // of the hook
   int32_t fd;
-  uint32_t call;
-  bool alternate;  // on an alternate signal stack, which lies above the call that the signal came amid
+  uint32_t call;   // 0: being noted, or over: nothing to tell
+  bool alternate;  // on an alternate signal stack that lies above what the signal came amid
+  bool looked;     // whether it is was asked
 };
 
 // Calls in progress of one thread: a handler may make one amid another, and one that was left stands here until its
@@ -260,12 +261,20 @@ bool IsDeepest(uint32_t call, uint64_t start_ns) {
   return in.start_ns == start_ns && (in.call == call || call == field::CALL_LEFT);
 }
 
+// The thread's call in progress number `calls` is over.
+void ForgetDeepest(uint32_t calls) {
+  thread.level[0].at.calls = calls - 1;
+  SignalFence();
+  thread.in[calls - 1].call = 0;
+}
+
 // The deepest call in progress has lost its frame: a handler jumped out of it, or the thread was cancelled there. What
 // it did is not known. frame: a living one: what lies below, is gone.
 void TellLeft(uint64_t now_ns, uintptr_t frame) {
   LowerAbandonedLevels(frame);
   const uint32_t calls = thread.level[0].at.calls;
   const InCall left = thread.in[calls - 1];
+  if (left.call == 0) return ForgetDeepest(calls);
   EventHead head;
   head.call = field::CALL_LEFT;
   head.fd = left.fd;
@@ -277,7 +286,7 @@ void TellLeft(uint64_t now_ns, uintptr_t frame) {
     event.Commit();
   }
   thread.left_ns = left.start_ns;
-  if (thread.level[0].at.calls >= calls) thread.level[0].at.calls = calls - 1;  // a handler forked: this is the child
+  if (thread.level[0].at.calls >= calls) ForgetDeepest(calls);  // a handler forked, and this is the child
 }
 
 // A call that is about to end: those noted after it that have not ended were left.
@@ -453,12 +462,19 @@ bool EventWriter::Publish(size_t published) {
     arena::CountDrop(abi::kDropNested, head_.moved - published, current_slot);
     return false;
   }
+  // A handler came amid the telling and told it itself.
+  if (head_.call == field::CALL_LEFT && !IsDeepest(head_.call, head_.start_ns)) {
+    EndBusy(level_);
+    return false;
+  }
   writer_.EndReserved<kLengthWidth>(length_);
   const uint32_t used = static_cast<uint32_t>(writer_.position() - level.data);
   SignalFence();  // a handler that jumps away leaves either the event committed and the call over, or neither
   if (level_ == 0 && IsDeepest(head_.call, head_.start_ns)) {
     const Progress over = {used, level.at.calls - 1};
     __atomic_store(&level.at, &over, __ATOMIC_RELAXED);
+    SignalFence();
+    thread.in[over.calls].call = 0;
     ShowCall(*level.header);
   } else {
     level.at.used = used;
@@ -506,19 +522,39 @@ void EventWriter::WriteContinuations() {
 
 // ---- The calls in progress -------------------------------------------------------------------------------------
 
+namespace {
+
+// Whether the address lies on the thread's alternate signal stack.
+bool LiesOnAlternateStack(uintptr_t address) {
+  stack_t stack;
+  if (RawSyscall(SYS_sigaltstack, 0, RawPointer(&stack)) != 0 || (stack.ss_flags & SS_DISABLE) != 0) return false;
+  return address - reinterpret_cast<uintptr_t>(stack.ss_sp) < stack.ss_size;
+}
+
+}  // namespace
+
 void EnterCall(uint32_t call, int fd, uint64_t start_ns, uintptr_t frame) {
   if (!ThreadIsCurrent(start_ns)) return;
+  // Of a vfork child the calls in progress are its parent's.
+  if (__builtin_expect(living_vforks.load(std::memory_order_relaxed) != 0, 0) && VforkChildPid() != 0) return;
   Level& level = thread.level[0];
   bool alternate = false;
   while (__builtin_expect(level.at.calls != 0, 0)) {
-    const InCall& in = thread.in[level.at.calls - 1];
-    if (frame < in.frame && !in.alternate)
-      break;  // a handler's, amid that call; or that one was left, and we go deeper
+    InCall& in = thread.in[level.at.calls - 1];
+    if (frame < in.frame && !in.alternate) {
+      // A handler's, amid that call; or that one was left, and we go deeper; or it was a handler's on a stack above.
+      if (!in.looked) in.alternate = LiesOnAlternateStack(in.frame);
+      in.looked = true;
+      if (!in.alternate) break;
+    }
     alternate = OnAlternateStack();
     if (alternate) break;
     TellLeft(start_ns, frame);
   }
-  if (Busy()) return;  // in a handler amid the writing of an event: the note would be of another chunk
+  if (Busy()) {
+    LowerAbandonedLevels(frame);
+    if (Busy()) return;  // in a handler amid the writing of an event: the note would be of another chunk
+  }
   if (level.at.calls == kCalls) return;
   if (__builtin_expect(level.header == nullptr, 0)) {
     if (level.sequence != 0) return;  // sealed before exec, or no room: the next event takes one
@@ -526,9 +562,20 @@ void EnterCall(uint32_t call, int fd, uint64_t start_ns, uintptr_t frame) {
     OpenChunk(0, 0, 0, start_ns);
     EndBusy(0);
   }
-  thread.in[level.at.calls] = {start_ns, frame, fd, call, alternate};
+  // A handler that comes before `calls` is raised uses the same place, and leaves it with call 0, as one that jumps
+  // away behind that finds it. The call itself comes last.
+  InCall& in = thread.in[level.at.calls];
+  in.call = 0;
+  in.frame = frame;
   SignalFence();
   ++level.at.calls;
+  SignalFence();
+  in.start_ns = start_ns;
+  in.frame = frame;
+  in.fd = fd;
+  in.alternate = in.looked = alternate;
+  SignalFence();
+  in.call = call;
   // A handler may seal the chunk at any moment, and find no other: one look at the pointer.
   abi::ChunkHeader* const header = *const_cast<abi::ChunkHeader* volatile*>(&level.header);
   if (header != nullptr) ShowCall(*header);
@@ -538,7 +585,7 @@ void LeaveCall(uint32_t call, uint64_t start_ns) {
   const bool current = thread.generation == Generation();
   if (current) TellLeftWithin(call, start_ns);
   if (!IsDeepest(call, start_ns)) return;
-  --thread.level[0].at.calls;
+  ForgetDeepest(thread.level[0].at.calls);
   if (!current) return;  // the chunk is another process's, or a child writes there
   abi::ChunkHeader* const header = *const_cast<abi::ChunkHeader* volatile*>(&thread.level[0].header);
   if (header != nullptr) ShowCall(*header);

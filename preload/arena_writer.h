@@ -73,7 +73,7 @@ struct EventHead {
   uint64_t size = 0;
   uint32_t flags = 0;
   ByteSpan address = {};  // at most kMaxAddress bytes are kept
-  uint32_t notes = 0;     // EVENT_NOTE_MORE, _CUT (see moved) and _VFORK_CHILD are added by the writer
+  uint32_t notes = 0;     // EVENT_NOTE_MORE, _CUT (see moved), _VFORK_CHILD and _CAME_BACK are added by the writer
   int32_t new_fd = 0;
 };
 

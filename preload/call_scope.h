@@ -154,9 +154,14 @@ class CallScope {
     return head;
   }
 
-  // For a hook that writes no event of the call, or none that is told as this one: takes back the note that the thread
-  // is in it. A hook that does neither has its call told as left by a jump.
+  // Takes back the note that the thread is in this call. An EventWriter of its event does it as well; a hook that comes
+  // to write none says so here, or the call is told as left by a jump.
   void Leave() const { LeaveCall(call(), start_ns_); }
+
+  // For a hook that leaves a call by number to libc's function, which does the same.
+  SOCKTALE_IN_HOOK static void ForgetNumber(Hook hook) {
+    if (__builtin_expect(by_number.hook != 0, 0)) (void)TakesNumber(hook, __builtin_return_address(0));
+  }
 
   // Writes an event without fields beyond the head.
   void Write(const EventHead& head) const { WriteEvent(head); }
@@ -185,6 +190,9 @@ class CallScope {
       return 0;  // (structures by value: no system call takes one)
     }
   }
+
+  // Whether the hook that returns to `caller` is the one that the noted number is for; takes the note then.
+  static bool TakesNumber(Hook hook, const void* caller);
 
   SOCKTALE_IN_HOOK void TakeNumber() {
     if (__builtin_expect(by_number.hook != 0, 0)) TakeNumberOfHook(__builtin_return_address(0));

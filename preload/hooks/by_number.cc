@@ -35,12 +35,17 @@ extern "C" const char __stop_socktale_dispatch[] __attribute__((visibility("hidd
 
 // A note is taken by a hook that returns to Dispatch() and no other: not by one of a signal handler that comes between
 // the note and the hook that it is for, nor by the program's next call after a handler that jumped away from there.
+bool CallScope::TakesNumber(Hook hook, const void* caller) {
+  if (caller < __start_socktale_dispatch || caller >= __stop_socktale_dispatch) return false;
+  if (by_number.hook != static_cast<uint32_t>(hook) + 1) return false;
+  by_number.hook = 0;
+  return true;
+}
+
 void CallScope::TakeNumberOfHook(const void* caller) {
-  if (caller < __start_socktale_dispatch || caller >= __stop_socktale_dispatch) return;
-  if (by_number.hook != static_cast<uint32_t>(hook_) + 1) return;
+  if (!TakesNumber(hook_, caller)) return;
   number_ = by_number.number;
   __builtin_memcpy(words_, by_number.words, sizeof words_);
-  by_number.hook = 0;
 }
 
 // The kernel gets what the program gave, but where the hook put something in its place: an address of its own for none,
@@ -73,7 +78,7 @@ void Note(Hook hook, long number, const Words& w) {
   static_assert(sizeof by_number.words == sizeof w);
   __builtin_memcpy(by_number.words, &w, sizeof w);
   // Last: a signal handler that comes in between finds it whole, or none.
-  __atomic_signal_fence(__ATOMIC_RELEASE);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
   by_number.hook = static_cast<uint32_t>(hook) + 1;
 }
 
@@ -346,9 +351,8 @@ INTERPOSE long syscall(long number, ...) noexcept {
   w.e = va_arg(arguments, long);
   w.f = va_arg(arguments, long);
   va_end(arguments);
-  if (__builtin_expect(by_number.hook == 0, 1)) return Dispatch(number, w);
-  // A signal handler's, between the note and the hook that it is for: that one finds it as it was. (Or the note of a
-  // call that a handler jumped out of, which nobody takes any more.)
+  // In a signal handler: what is being noted outside it, the hook there finds as it was. (Or it is the note of a call
+  // that a handler jumped out of, which nobody takes any more.)
   const ByNumber interrupted = by_number;
   const long result = Dispatch(number, w);
   by_number = interrupted;

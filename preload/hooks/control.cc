@@ -114,7 +114,7 @@ SOCKTALE_IN_HOOK int Ioctl(int fd, unsigned long request, void* argument) {
   const Request what = WhatIs(request);
   const bool of_socket = what == Request::kSocket || what == Request::kSocketInt;
   if (what == Request::kOther || (of_socket && !MayBeSocket(fd))) {
-    by_number.hook = 0;  // libc's does what syscall(2) does
+    CallScope::ForgetNumber(Hook::ioctl);
     return ResolvedReal(real.ioctl, Hook::ioctl)(fd, request, argument);
   }
   CallScope call(Hook::ioctl, fd);

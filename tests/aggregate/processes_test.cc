@@ -276,6 +276,20 @@ TEST(ProcessTest, AStrangerWithTheNumberOfAVforkChildIsAnotherProcess) {
 }
 
 // A fork copies memory and what is mapped there, an exec throws it away.
+TEST(ProcessTest, CallsThatWereLeftAreCountedAndOneThatCameBackIsNot) {
+  TraceBuilder trace;
+  Image& jumps = trace.Start("jumps", 10);
+  jumps.Open(3, "/a");
+  trace.Start("stays", 11).Open(3, "/a");
+  for (int i = 0; i < 3; ++i) jumps.Call(CALL_LEFT, 3, 0).set_option(CALL_RECV);
+  jumps.Call(CALL_RECV, 3, 0).set_notes(EVENT_NOTE_CAME_BACK);
+  const Tables tables = trace.Aggregate();
+  ASSERT_EQ(tables.missing_size(), 1);
+  EXPECT_EQ(tables.missing(0).kind(), "left_call");
+  EXPECT_EQ(tables.missing(0).count(), 2u);
+  EXPECT_EQ(tables.process(static_cast<int>(tables.missing(0).process()) - 1).pid(), 10u);
+}
+
 TEST(ProcessTest, AForkedChildHasItsParentsPluginsAndRingsUntilItExecutesAProgram) {
   TraceBuilder trace;
   Image& parent = trace.Start("parent", 10);

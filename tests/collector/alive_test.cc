@@ -129,6 +129,32 @@ TEST(SessionTest, AProgramThatNeverAttachedIsOverWhenItsProcessIs) {
   for (const Missing& row : summary->missing) EXPECT_EQ(row.kind(), "not_attached");
 }
 
+// Those that live long are looked at less often.
+TEST(SessionTest, AProgramThatNeverAttachedIsOverAlsoWhenItLivedLong) {
+  TestHome home;
+  const auto session = MustCreate(home.Options("long"));
+  FakeShim shim(ArenaPathOf(*session));
+  shim.Attach();
+  const pid_t pid = Waiting();
+  ASSERT_TRUE(FakeThread(&shim, 1).Write(ExecutingIn(pid, shim.header().base_ns)));
+  const auto poll_for = [&](uint64_t milliseconds) {
+    const uint64_t since_ns = MonotonicNs();
+    while (MonotonicNs() - since_ns < milliseconds * kMillisecondNs) ASSERT_TRUE(session->Poll(10, -1).ok());
+  };
+  poll_for(1200);
+  kill(pid, SIGKILL);
+  ASSERT_EQ(waitpid(pid, nullptr, 0), pid);
+  poll_for(1500);
+  const uint64_t looked_ns = MonotonicNs() - shim.header().base_ns;
+  poll_for(100);
+  const auto summary = session->Finish();
+  ASSERT_TRUE(summary.ok());
+  const Tables tables = ReadTrace(summary->trace_path).tables;
+  ASSERT_EQ(tables.process_size(), 2);
+  EXPECT_GT(tables.process(1).end_ns(), 0u);
+  EXPECT_LT(tables.process(1).end_ns(), looked_ns);
+}
+
 TEST(SessionTest, AProgramThatAttachedBeforeItWasGoneIsNotTakenForOneThatDidNot) {
   TestHome home;
   const auto session = MustCreate(home.Options("short"));

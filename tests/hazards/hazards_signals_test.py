@@ -56,6 +56,7 @@ class SignalsTest(Hazard):
         for (kind, who), numbers in sent.items():
             for number in numbers:
                 self.assertEqual(received[f'{kind} {who} {number}'], 1)
+        self.assertEqual(self.events('left'), [])
         self.assert_complete()
 
     def test_row7_handlers_that_record_behind_each_instruction_of_a_call(self):
@@ -69,7 +70,8 @@ class SignalsTest(Hazard):
                 self.assertEqual(b''.join(own[:-1] if call == 'send' else own), b'one' + b'x' * 20000)
             self.assertEqual(self.payloads('writev') + self.payloads('recvfrom'), [b'two', b'two'])
             steps = int(self.payloads('send')[-1].split()[1])
-            self.assertEqual(sorted(numbers['send']), list(range(steps)))
+            by_number = [int.from_bytes(word, 'little') for word in self.payloads('sendto')]
+            self.assertEqual(sorted(numbers['send'] + by_number), list(range(steps)))
             self.assertEqual(sorted(numbers['recv']), list(range(steps)))
             counts = self.counts()
             for call in ('pselect', 'writev', 'poll', 'dup'):
@@ -105,6 +107,17 @@ class SignalsTest(Hazard):
         self.assertGreater(len(words), 100)
         self.assertEqual([payload(event) for event in taken], words)
         self.assertEqual({event['left'] for event in self.events('left')}, {'recvfrom'})
+
+    def test_children_in_their_parents_memory_leave_no_call_of_its(self):
+        for how in ('vfork', 'clone'):
+            self.same_behaviour([self.built('borrowed_memory'), how])
+            self.assertEqual(self.events('left'), [])
+            self.assertEqual([payload(event) for event in self.events('recv') if event['ret'] > 0], [b'late'])
+
+    def test_row6_a_call_left_on_an_alternate_stack_above(self):
+        self.same_behaviour([self.built('left_above')])
+        self.assertEqual([event['left'] for event in self.events('left')], ['recv'])
+        self.assertEqual(self.in_calls(), [])
 
     def test_calls_where_there_is_little_stack(self):
         stdout, _ = self.same_behaviour([self.built('small_stacks')])

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // stepped high|low|same: makes calls with the processor's trap flag set, so that a signal comes in behind every single
-// instruction of theirs, and handlers that send and receive a number each. They run on an alternate stack above or
-// below the caller's own, or on that. At last says how many there were.
+// instruction of theirs, and handlers that send and receive a number each, every other by syscall(2). They run on an
+// alternate stack above or below the caller's own, or on that. At last says how many there were.
 
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -28,7 +29,11 @@ static void handle_step(int number) {
   (void)number;
   const int saved = errno;
   uint32_t got = 0;
-  CHECK(send(handlers[0], &steps, sizeof steps, 0) == sizeof steps);
+  struct winsize size;
+  (void)ioctl(handlers[0], TIOCGWINSZ, &size);  // refused: it is no terminal
+  const long sent = steps % 2 == 0 ? send(handlers[0], &steps, sizeof steps, 0)
+                                   : syscall(SYS_sendto, handlers[0], &steps, sizeof steps, 0, NULL, 0);
+  CHECK(sent == sizeof steps);
   CHECK(recv(handlers[1], &got, sizeof got, 0) == sizeof got && got == steps);
   ++steps;
   errno = saved;
@@ -69,7 +74,7 @@ static void* run(void* unused) {
   CHECK(STEPPED(send(pair[0], "one", 3, 0)) == 3);
   CHECK(STEPPED(recv(pair[1], bytes, OPAQUE(sizeof bytes), 0)) == 3);
   struct iovec parts[] = {{(char*)"tw", 2}, {(char*)"o", 1}};
-  CHECK(STEPPED(writev(pair[0], parts, 2)) == 3);
+  CHECK(STEPPED(syscall(SYS_writev, pair[0], parts, 2)) == 3);
   struct pollfd polled = {.fd = pair[1], .events = POLLIN};
   CHECK(STEPPED(poll(&polled, 1, 0)) == 1);
   CHECK(STEPPED(syscall(SYS_recvfrom, pair[1], bytes, sizeof bytes, 0, NULL, NULL)) == 3);
