@@ -77,7 +77,7 @@ void Note(Hook hook, long number, const Words& w) {
   by_number.number = static_cast<int32_t>(number);
   static_assert(sizeof by_number.words == sizeof w);
   __builtin_memcpy(by_number.words, &w, sizeof w);
-  // Last: a signal handler that comes in between finds it whole, or none.
+  // Last: whoever takes it finds it whole. (What a signal handler asks by number in between is undone by its syscall.)
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   by_number.hook = static_cast<uint32_t>(hook) + 1;
 }

@@ -4,26 +4,11 @@
 // instruction, its second, and so on to its last. Between these it makes the same call as usual. At last says how
 // often, and how many of the calls that it left had done their work.
 
-#include <setjmp.h>
-#include <signal.h>
-#include <stdint.h>
-
-#include "say.h"
-#include "step.h"
-
-static sigjmp_buf out;
-static volatile uint32_t steps, leave_behind;
-
-static void handle_step(int number) {
-  (void)number;
-  if (++steps == leave_behind) siglongjmp(out, 1);
-}
+#include "step_out.h"
 
 int main(void) {
   int pair[2];
-  CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
-  const struct sigaction action = {.sa_handler = handle_step};
-  CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
+  prepare_steps(pair);
   volatile uint32_t done = 0, n = 0;
   char word[32], bytes[32];
   for (volatile int finished = 0; !finished; ++n) {

@@ -4,27 +4,13 @@
 // by siglongjmp behind its first instruction, its second, and so on to its last. Each time it then takes the datagram
 // by libc's function of the same name: nothing of the call that was left may come into this one.
 
-#include <setjmp.h>
-#include <signal.h>
-#include <stdint.h>
 #include <sys/syscall.h>
 
-#include "say.h"
-#include "step.h"
-
-static sigjmp_buf out;
-static volatile uint32_t steps, leave_behind;
-
-static void handle_step(int number) {
-  (void)number;
-  if (++steps == leave_behind) siglongjmp(out, 1);
-}
+#include "step_out.h"
 
 int main(void) {
   int pair[2];
-  CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
-  const struct sigaction action = {.sa_handler = handle_step};
-  CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
+  prepare_steps(pair);
   CHECK(syscall(SYS_getpid) > 0);  // the name is bound: later steps are not the loader's
   volatile uint32_t n = 0;
   char word[32], bytes[32];
