@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of Markdown that also read well as they are, and their places in documents."""
+
+import os
+import platform
+import re
+import statistics
+import subprocess
+import time
+
+from harness import pairs as pairs_of_runs
+from harness.processes import Failure
+
+PAIRS_HEAD = ('untraced', 'traced', 'added per call', 'ratio', 'quartiles', 'pairs')
+
+
+def pairs_cells(pairs, calls):
+    """The cells under PAIRS_HEAD. calls: system calls of one operation; the added time is divided by them."""
+    low, middle, high = pairs_of_runs.ratio_quartiles(pairs)
+    added = statistics.median(pair.added_ns / calls for pair in pairs)
+    return (f'{pairs_of_runs.median_plain_ns(pairs):,.0f} ns', f'{pairs_of_runs.median_traced_ns(pairs):,.0f} ns',
+            f'{added:,.0f} ns', f'{middle:.2f}', f'{low:.2f} to {high:.2f}', str(len(pairs)))
+
+
+def machine_line(folder, what):
+    """What and where it was measured. folder: of the traces; what: was measured."""
+    with open('/proc/cpuinfo', encoding='utf-8', errors='replace') as cpuinfo:
+        model = re.search(r'^model name\s*:\s*(.+)$', cpuinfo.read(), re.M)
+    file_system = subprocess.run(['stat', '-f', '-c', '%T', folder], capture_output=True, text=True).stdout.strip()
+    count = len(os.sched_getaffinity(0))
+    words = [model[1].strip() if model else platform.machine(), f'{count} processor{"s" if count != 1 else ""}',
+             f'Linux {platform.release()}', ' '.join(platform.libc_ver()), f'trace on {file_system}',
+             time.strftime('%Y-%m-%d'), what]
+    busy = os.getloadavg()[0]
+    if busy > 0.5:
+        words.append(f'a busy machine (load {busy:.1f} before the first run)')
+    return ', '.join(words)
+
+
+def table(head, rows, left=1):
+    """Lines of a Markdown table. left: how many columns, from the first, hold words; the rest is aligned right."""
+    widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
+
+    def line(row):
+        padded = [row[i].ljust(widths[i]) if i < left else row[i].rjust(widths[i]) for i in range(len(row))]
+        return '| ' + ' | '.join(padded) + ' |'
+
+    rules = ['-' * (widths[i] + 2) if i < left else '-' * (widths[i] + 1) + ':' for i in range(len(head))]
+    return [line(head), '|' + '|'.join(rules) + '|'] + [line(row) for row in rows]
+
+
+def write_markdown(path, name, lines):
+    """Writes lines between the marks `<!-- NAME:` and `<!-- end of NAME -->` of a document; "-": prints them."""
+    begin_mark, end_mark = f'<!-- {name}:', f'<!-- end of {name} -->'
+    text = '\n'.join(lines)
+    if path == '-':
+        print('\n' + text)
+        return
+    old = ''
+    if os.path.exists(path):
+        with open(path, encoding='utf-8') as file:
+            old = file.read()
+    begin, end = old.find(begin_mark), old.find(end_mark)
+    if 0 <= begin < end:
+        begin = old.index('\n', begin) + 1
+        text = old[:begin] + '\n' + text + '\n\n' + old[end:]
+    elif old:
+        raise Failure(f'{path} has no line that begins with {begin_mark} and none with {end_mark}')
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(text if text.endswith('\n') else text + '\n')
