@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What scripts/demo and scripts/test share: which of Debian's packages each needs, and how to say and do it.
+# What the scripts here share: which of Debian's packages each needs, and how to say and do it.
 
 # To build the two products.
 packages_build=(
@@ -21,6 +21,9 @@ packages_test=(
 
 # What scripts/conformance runs besides: interpreters, and what fetches and unpacks the source packages with their tests.
 packages_conformance=(perl tcl openssl dpkg-dev debian-archive-keyring ca-certificates)
+
+# What bench/ measures besides: clients that load servers, and their servers.
+packages_bench=(wrk iperf3 nginx-light redis-server redis-tools postgresql curl python3 libbenchmark-dev)
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
 

@@ -15,6 +15,10 @@ class Failure(Exception):
     """A measurement that could not be made, or whose trace is not what it has to be; the text says why."""
 
 
+class Missing(Failure):
+    """A program that is not installed, or a kernel that lacks what it needs; the text says which."""
+
+
 def run(argv, processors, limit_s, environment=None):
     """Runs a program to its end; returns its standard output. Raises Failure when it fails or takes too long.
 
@@ -35,10 +39,10 @@ def run(argv, processors, limit_s, environment=None):
 
 
 def find(name, package, *places):
-    """Path of an installed program; Failure that names its package where it is missing. places: folders tried first."""
+    """Path of an installed program; Missing, which names its package, where there is none. places: folders tried first."""
     path = shutil.which(name, path=':'.join([*places, '/usr/local/bin', '/usr/bin', '/usr/sbin', '/bin', '/sbin']))
     if not path:
-        raise Failure(f'{name} is not installed: package {package} (scripts/bench installs what the benchmarks need)')
+        raise Missing(f'{name} is not installed: package {package} (scripts/bench installs what the benchmarks need)')
     return path
 
 

@@ -4,22 +4,25 @@
 import os
 import platform
 import re
-import statistics
 import subprocess
 import time
 
 from harness import pairs as pairs_of_runs
 from harness.processes import Failure
 
-PAIRS_HEAD = ('untraced', 'traced', 'added per call', 'ratio', 'quartiles', 'pairs')
+PAIRS_HEAD = ('untraced', 'traced', 'added', 'ratio', 'quartiles', 'pairs')
 
 
-def pairs_cells(pairs, calls):
-    """The cells under PAIRS_HEAD. calls: system calls of one operation; the added time is divided by them."""
+def duration(ns):
+    return f'{ns / 1e6:,.2f} ms' if abs(ns) >= 1e6 else f'{ns:,.0f} ns'
+
+
+def pairs_cells(pairs, calls=1):
+    """The cells under PAIRS_HEAD. calls: system calls of one operation, by which the added time is divided."""
     low, middle, high = pairs_of_runs.ratio_quartiles(pairs)
-    added = statistics.median(pair.added_ns / calls for pair in pairs)
-    return (f'{pairs_of_runs.median_plain_ns(pairs):,.0f} ns', f'{pairs_of_runs.median_traced_ns(pairs):,.0f} ns',
-            f'{added:,.0f} ns', f'{middle:.2f}', f'{low:.2f} to {high:.2f}', str(len(pairs)))
+    added = pairs_of_runs.median_added_ns(pairs) / calls
+    return (duration(pairs_of_runs.median_plain_ns(pairs)), duration(pairs_of_runs.median_traced_ns(pairs)),
+            duration(added), f'{middle:.2f}', f'{low:.2f} to {high:.2f}', str(len(pairs)))
 
 
 def machine_line(folder, what):
