@@ -19,14 +19,24 @@ class Missing(Failure):
     """A program that is not installed, or a kernel that lacks what it needs; the text says which."""
 
 
+def session_of(processors):
+    """Arguments of subprocess.Popen for a session of its own, pinned; Ctrl-C is not ignored, as it is by background jobs
+    of a shell."""
+    def prepare():
+        os.sched_setaffinity(0, processors)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+    return {'start_new_session': True, 'preexec_fn': prepare}
+
+
 def run(argv, processors, limit_s, environment=None):
     """Runs a program to its end; returns its standard output. Raises Failure when it fails or takes too long.
 
     processors: numbers of those it may use. limit_s: seconds after which its session is killed.
     """
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               start_new_session=True, env=environment,
-                               preexec_fn=lambda: _prepare(processors))
+                               env=environment, **session_of(processors))
     try:
         out, err = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
@@ -70,8 +80,7 @@ class Service:
         self.argv, self.log = argv, log
         with open(log, 'wb') as output:
             self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                             start_new_session=True, env=environment, cwd=folder,
-                                             preexec_fn=lambda: _prepare(processors))
+                                             env=environment, cwd=folder, **session_of(processors))
 
     @property
     def pid(self):
@@ -111,10 +120,3 @@ class Service:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-
-
-def _prepare(processors):
-    """In a child before exec: pins it, and undoes that a shell let its background jobs ignore Ctrl-C."""
-    os.sched_setaffinity(0, processors)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)

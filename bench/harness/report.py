@@ -40,15 +40,18 @@ def machine_line(folder, what):
     return ', '.join(words)
 
 
-def table(head, rows, left=1):
-    """Lines of a Markdown table. left: how many columns, from the first, hold words; the rest is aligned right."""
-    widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
+def table(head, rows, left=1, right=None):
+    """Lines of a Markdown table. left: how many columns, from the first, hold words and are aligned left; the others are
+    aligned right. right: their indexes, where they are not simply the last."""
+    right = set(range(left, len(head)) if right is None else right)
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
 
     def line(row):
-        padded = [row[i].ljust(widths[i]) if i < left else row[i].rjust(widths[i]) for i in range(len(row))]
+        padded = [cell.rjust(width) if i in right else cell.ljust(width)
+                  for i, (cell, width) in enumerate(zip(row, widths))]
         return '| ' + ' | '.join(padded) + ' |'
 
-    rules = ['-' * (widths[i] + 2) if i < left else '-' * (widths[i] + 1) + ':' for i in range(len(head))]
+    rules = ['-' * (width + 1) + (':' if i in right else '-') for i, width in enumerate(widths)]
     return [line(head), '|' + '|'.join(rules) + '|'] + [line(row) for row in rows]
 
 

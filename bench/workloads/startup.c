@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// startup [STARTS [PROGRAM [ARGUMENT...]]]: forks, executes PROGRAM (/usr/bin/true) and waits for its end, STARTS times.
-// An operation is from before fork to after the end. Every start must succeed.
+// startup [STARTS [PROGRAM [ARGUMENT...]]]: forks, executes PROGRAM (/usr/bin/true) and waits for its end, STARTS
+// times. An operation is from before fork to after the end. Every start must succeed.
 
 #include "workload.h"
 

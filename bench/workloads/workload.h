@@ -25,10 +25,10 @@
 #include <unistd.h>
 
 // The functions that are counted; every call of one goes through CALL.
-#define COUNTED_FUNCTIONS(X)                                                                                       \
-  X(read)                                                                                                          \
-  X(write) X(socket) X(socketpair) X(bind) X(listen) X(accept) X(connect) X(shutdown) X(setsockopt) X(getsockname) \
-      X(close) X(fork)
+#define COUNTED_FUNCTIONS(X)                                                                                        \
+  X(read)                                                                                                           \
+  X(write) X(send) X(recv) X(socket) X(socketpair) X(bind) X(listen) X(accept) X(connect) X(shutdown) X(setsockopt) \
+      X(getsockname) X(close) X(fork)
 
 #define COUNTER(name) uint64_t name;
 struct counts {
