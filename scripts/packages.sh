@@ -23,7 +23,8 @@ packages_test=(
 packages_conformance=(perl tcl openssl dpkg-dev debian-archive-keyring ca-certificates)
 
 # What bench/ measures besides: clients that load servers, and their servers.
-packages_bench=(wrk iperf3 nginx-light redis-server redis-tools postgresql curl python3 libbenchmark-dev)
+packages_bench=(wrk iperf3 nginx-light redis-server redis-tools postgresql curl python3 libbenchmark-dev
+  linux-perf binutils)
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
 
