@@ -17,8 +17,9 @@ constexpr int kMostFromHeap = 32 << 20;  // the most that glibc takes for a thre
 constexpr int kKeepFreed = 256 << 20;
 constexpr int kGrowBy = 64 << 20;
 
-uintptr_t seen_end = 0;    // end of the heap at the last look
-uintptr_t advised_to = 0;  // 0: UseLargeHeap was not called
+void* volatile passed_over = nullptr;  // see UseLargeHeap; never freed. (volatile: or the allocation is optimized away)
+uintptr_t seen_end = 0;                // end of the heap at the last look
+uintptr_t advised_to = 0;              // 0: UseLargeHeap was not called
 
 }  // namespace
 
@@ -26,11 +27,19 @@ void UseLargeHeap() {
   mallopt(M_MMAP_THRESHOLD, kMostFromHeap);
   mallopt(M_TRIM_THRESHOLD, kKeepFreed);
   mallopt(M_TOP_PAD, kGrowBy);
-  advised_to = (reinterpret_cast<uintptr_t>(sbrk(0)) + kHugePage - 1) / kHugePage * kHugePage;
-  // Room for a start, advised before anything in it is touched: malloc keeps what it is given back.
-  void* volatile room = malloc(kHugePage);
-  free(room);
+  // malloc notes the size of what is free where that begins. So the heap's growth touches a page behind the block that
+  // was asked for, which would keep the huge page away from there.
+  void* volatile grown = malloc(kHugePage);
+  const auto begin = reinterpret_cast<uintptr_t>(grown);
+  free(grown);
+  const auto end = reinterpret_cast<uintptr_t>(sbrk(0));
+  if (begin == 0 || begin > end || end - begin > 2 * static_cast<uintptr_t>(kGrowBy)) return;  // another malloc
+  // The first huge page that holds no such note. All that lies before it is passed over (and mostly never touched), so
+  // that what is allocated from now on lies in huge pages.
+  const uintptr_t first_huge = (begin + kHugePage) / kHugePage * kHugePage + kHugePage;
+  advised_to = first_huge;
   AdviseLargeHeap();
+  passed_over = malloc(first_huge - begin);
 }
 
 void AdviseLargeHeap() {
