@@ -101,6 +101,7 @@ class Arena {
   absl::Status MapHeader();
   absl::Status MapSegment(uint32_t segment);
   absl::Status Allocate(uint64_t bytes);
+  void MakeHugePages(uint64_t chunk_bytes);
   absl::Status AddSegment();
 
   UniqueFd fd_;

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "preload/abi/hooks_hash.h"
@@ -26,8 +27,10 @@ constexpr uint32_t kWindows = abi::kMaxSegments * kWindowsPerSegment;
 static_assert(abi::kChunkHeadersBytes == kWindowBytes, "a segment's chunk headers are its first window");
 static_assert(kWindowBytes % abi::kChunkBytes[2] == 0 &&
                   abi::ChunkDataOffset(abi::kChunkCount[0]) % kWindowBytes == 0 &&
-                  abi::ChunkDataOffset(abi::kChunkCount[0] + abi::kChunkCount[1]) % kWindowBytes == 0,
+                  abi::kHugePagesOffset % kWindowBytes == 0,
               "no chunk straddles two windows");
+constexpr uint32_t kWindowsPerHugePage = abi::kHugePageBytes / kWindowBytes;
+constexpr uint32_t kFirstHugeWindow = abi::kHugePagesOffset / kWindowBytes;  // of a segment
 
 constinit std::atomic<uint8_t*> windows[kWindows];
 
@@ -47,7 +50,9 @@ constexpr uint64_t kWaitNs = 100'000'000;        // one wait for room; then the 
 constexpr uint64_t kPatienceNs = 2'000'000'000;  // a collector whose heart stands still this long is not waited for
 constexpr uint32_t kChunksPerWake = 64;          // a sleeping collector is woken at every 64th chunk taken
 constexpr uint32_t kBacklogPerWake = Backlog::kMost / 2;  // and when so many wait for it in one backlog
-constexpr uint64_t kBacklogWaitNs = 10'000'000;           // one wait for the oldest chunk of a backlog
+constexpr uint64_t kBacklogWaitNs = 10'000'000;       // the oldest chunk of a backlog is waited for while room is made
+                                                      // for anybody at least so often,
+constexpr uint64_t kBacklogPatienceNs = 200'000'000;  // and so long in all
 
 // Heartbeat at which patience ended, plus 1: until the heart moves again, nobody waits. 0: patient.
 constinit std::atomic<uint64_t> gave_up_at{0};
@@ -87,18 +92,68 @@ uint8_t* DuplicateInSteps(const uint8_t* source, uint64_t skipped) {
   return window;
 }
 
-// Maps window `number` from the nearest window below it that is mapped, or from the header. Null: it cannot be mapped
-// (limits on address space, locked memory or the number of mappings).
-uint8_t* MapWindow(uint32_t number) {
-  const uint8_t* source = reinterpret_cast<uint8_t*>(header);
-  uint64_t skipped = abi::kHeaderBytes + uint64_t{number} * kWindowBytes;
+// Where a window's pages are to be had from: the nearest window below it that is mapped, or the header.
+struct Source {
+  const uint8_t* mapped;
+  uint64_t skipped;  // bytes from there to the window, in the file
+};
+
+Source SourceOf(uint32_t number) {
   for (uint32_t below = number; below-- > 0 && number - below < kWindowsPerSegment;) {
     if (const uint8_t* mapped = windows[below].load(std::memory_order_acquire)) {
-      source = mapped;
-      skipped = uint64_t{number - below} * kWindowBytes;
-      break;
+      return {mapped, uint64_t{number - below} * kWindowBytes};
     }
   }
+  return {reinterpret_cast<uint8_t*>(header), abi::kHeaderBytes + uint64_t{number} * kWindowBytes};
+}
+
+bool AddressSpaceIsLimited() {
+  uint64_t limit[2] = {};  // struct rlimit64
+  return RawSyscall(SYS_prlimit64, 0, RLIMIT_AS, 0, RawPointer(limit)) != 0 || limit[0] != RLIM_INFINITY;
+}
+
+// Maps the windows of the huge page that window `number` is part of, if there may be one there, at an address where one
+// touch maps it whole. Null: there is none, or no room, or some of these windows are mapped.
+uint8_t* MapHugePage(uint32_t number) {
+  if (number % kWindowsPerSegment < kFirstHugeWindow || AddressSpaceIsLimited()) return nullptr;
+  const uint32_t first = number - (number - kFirstHugeWindow) % kWindowsPerHugePage;
+  for (uint32_t i = 0; i < kWindowsPerHugePage; ++i) {
+    if (windows[first + i].load(std::memory_order_relaxed) != nullptr) return nullptr;
+  }
+  const Source source = SourceOf(first);
+  const uint64_t room = source.skipped + 2 * abi::kHugePageBytes;
+  const long base =
+      RawSyscall(SYS_mmap, 0, static_cast<long>(room), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base < 0 && base > -4096) return nullptr;
+  const uint64_t begin = static_cast<uint64_t>(base);
+  const uint64_t page = (begin + source.skipped + abi::kHugePageBytes - 1) / abi::kHugePageBytes * abi::kHugePageBytes;
+  const long moved =
+      RawSyscall(SYS_mremap, RawPointer(source.mapped), 0, static_cast<long>(source.skipped + abi::kHugePageBytes),
+                 MREMAP_MAYMOVE | MREMAP_FIXED, static_cast<long>(page - source.skipped));
+  if (moved < 0 && moved > -4096) {
+    RawSyscall(SYS_munmap, base, static_cast<long>(room));
+    return nullptr;
+  }
+  const uint64_t page_end = page + abi::kHugePageBytes;
+  if (page > begin) RawSyscall(SYS_munmap, base, static_cast<long>(page - begin));
+  if (begin + room > page_end) {
+    RawSyscall(SYS_munmap, static_cast<long>(page_end), static_cast<long>(begin + room - page_end));
+  }
+  RawSyscall(SYS_madvise, static_cast<long>(page), abi::kHugePageBytes, MADV_DONTDUMP);
+  for (uint32_t i = 0; i < kWindowsPerHugePage; ++i) {
+    uint8_t* expected = nullptr;
+    uint8_t* const window = reinterpret_cast<uint8_t*>(page) + i * kWindowBytes;
+    if (!windows[first + i].compare_exchange_strong(expected, window, std::memory_order_acq_rel)) {
+      RawSyscall(SYS_munmap, RawPointer(window), kWindowBytes);  // another thread was faster
+    }
+  }
+  return windows[number].load(std::memory_order_acquire);
+}
+
+// Maps window `number`. Null: it cannot be mapped (limits on address space, locked memory or the number of mappings).
+uint8_t* MapWindow(uint32_t number) {
+  if (uint8_t* const window = MapHugePage(number)) return window;
+  const auto [source, skipped] = SourceOf(number);
   uint8_t* window = Duplicate(source, skipped);
   if (window == nullptr) window = DuplicateInSteps(source, skipped);
   if (window == nullptr) return nullptr;
@@ -252,6 +307,8 @@ void WaitForRoom(uint32_t room, uint64_t most_ns) {
 bool TakeBack(const Taker& taker, Chunk& chunk) {
   Backlog& backlog = taker.backlog;
   uint64_t waiting_ns = 0;  // since when
+  uint64_t moved_ns = 0;    // when room was last seen to be made
+  uint32_t last_room = 0;
   while (backlog.count > 0) {
     const uint32_t room = header->room_futex.load(std::memory_order_acquire);  // before looking: no wake is missed
     const uint32_t number = backlog.oldest();
@@ -273,7 +330,9 @@ bool TakeBack(const Taker& taker, Chunk& chunk) {
     if ((header->options & abi::kOptionDropWhenFull) != 0) return false;
     const uint64_t now = Now();
     if (waiting_ns == 0) waiting_ns = now;
-    if (now - waiting_ns >= kBacklogWaitNs || FollowCollector()) {
+    if (moved_ns == 0 || room != last_room) moved_ns = now;
+    last_room = room;
+    if (now - moved_ns >= kBacklogWaitNs || now - waiting_ns >= kBacklogPatienceNs || FollowCollector()) {
       backlog.impatient = true;
       return false;
     }
@@ -300,13 +359,13 @@ bool Map(int fd, const uint8_t* token) {
       static_cast<uint64_t>(file.st_size) < abi::kHeaderBytes + abi::kSegmentBytes) {
     return false;  // touching pages behind the file's end would be SIGBUS
   }
-  const long base = RawSyscall(SYS_mmap, 0, abi::kHeaderBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  const long base = RawSyscall(SYS_mmap, 0, abi::kHeaderMappedBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base < 0 && base > -4096) return false;
-  RawSyscall(SYS_madvise, base, abi::kHeaderBytes, MADV_DONTDUMP);
+  RawSyscall(SYS_madvise, base, abi::kHeaderMappedBytes, MADV_DONTDUMP);
   auto* const mapped = reinterpret_cast<abi::ArenaHeader*>(base);
   if (mapped->magic != abi::kArenaMagic || mapped->abi_major != abi::kAbiMajor ||
       mapped->hooks_hash != abi::kHooksHash || __builtin_memcmp(mapped->token, token, sizeof mapped->token) != 0) {
-    RawSyscall(SYS_munmap, base, abi::kHeaderBytes);
+    RawSyscall(SYS_munmap, base, abi::kHeaderMappedBytes);
     return false;
   }
   header = mapped;

@@ -41,7 +41,7 @@ enum class Taken {
 // The chunks of the largest class that one writer sealed last, oldest first. What streams data takes them in turn: they
 // stay in the processor's cache from the writer to the collector to the file, where new memory is dear.
 struct Backlog {
-  static constexpr uint32_t kMost = 32;  // 2 MiB
+  static constexpr uint32_t kMost = 16;  // 1 MiB
   uint32_t numbers[kMost];
   uint32_t first;
   uint32_t count;

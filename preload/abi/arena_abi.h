@@ -6,6 +6,7 @@
 //
 //   file offset 0                      kHeaderBytes                 + kSegmentBytes        ...
 //   | ArenaHeader | ProcessSlot[4096] | segment 0                  | segment 1           | ...
+//   (a hole fills what the header leaves of 2 MiB, so that segments begin where a huge page may)
 //
 //   segment:  | ChunkHeader[kChunksPerSegment], padded to 512 KiB | 4 KiB chunks | 16 KiB chunks | 64 KiB chunks |
 //
@@ -23,7 +24,7 @@
 namespace socktale::abi {
 
 inline constexpr uint64_t kArenaMagic = 0x314152454c415431;  // "1TALERA1" as bytes
-inline constexpr uint32_t kAbiMajor = 1;  // raised when an older collector or shim would misread
+inline constexpr uint32_t kAbiMajor = 2;  // raised when an older collector or shim would misread
 inline constexpr uint32_t kAbiMinor = 0;  // raised when fields are added at an end
 
 inline constexpr uint32_t kMaxProcesses = 4096;  // process images alive (or not yet drained) at one time
@@ -116,8 +117,9 @@ struct ProcessSlot {
 };
 static_assert(sizeof(ProcessSlot) == 64);
 
-inline constexpr uint64_t kHeaderBytes = 4096 + sizeof(ProcessSlot) * kMaxProcesses;
-static_assert(kHeaderBytes % 4096 == 0);
+inline constexpr uint64_t kHeaderMappedBytes = 4096 + sizeof(ProcessSlot) * kMaxProcesses;
+inline constexpr uint64_t kHeaderBytes = 2 << 20;
+static_assert(kHeaderMappedBytes % 4096 == 0 && kHeaderMappedBytes <= kHeaderBytes);
 
 enum ChunkState : uint32_t {
   kChunkFree = 0,
@@ -172,6 +174,12 @@ constexpr uint64_t ChunkDataOffset(uint32_t index) {
   return offset;
 }
 static_assert(ChunkDataOffset(kChunksPerSegment) == kSegmentBytes);
+
+// The 64 KiB chunks lie in huge pages where the collector can have them: whoever maps one whole, aligned, touches it once.
+inline constexpr uint64_t kHugePageBytes = 2 << 20;
+inline constexpr uint64_t kHugePagesOffset = ChunkDataOffset(kChunkCount[0] + kChunkCount[1]);  // in a segment
+static_assert(kHeaderBytes % kHugePageBytes == 0 && kSegmentBytes % kHugePageBytes == 0 &&
+              kHugePagesOffset % kHugePageBytes == 0);
 
 // The one environment variable of a session: "1,<32 hex digits of the token>,<abstract socket name>,<arena path>".
 // The socket is named "socktale-<uid of the collector>-<hex digits>": anyone may take an abstract name.

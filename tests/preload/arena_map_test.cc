@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which chunk a writer takes, and how it comes to be mapped.
+
+#include "preload/arena_map.h"
+
+#include <gtest/gtest.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <fstream>
+#include <new>
+#include <string>
+#include <thread>
+
+#include "preload/abi/hooks_hash.h"
+#include "preload/attach.h"
+#include "preload/raw_syscall.h"
+
+namespace socktale {
+namespace {
+
+constexpr uint64_t kArenaBytes = abi::kHeaderBytes + abi::kSegmentBytes;
+constexpr uint8_t kToken[16] = {4, 5, 6};
+constexpr uint32_t kLargest = abi::kSizeClasses - 1;
+constexpr uint32_t kFirstOfLargest = abi::kChunkCount[0] + abi::kChunkCount[1];
+constexpr uint32_t kSlot = 0, kTid = 1;
+
+class ArenaMapTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const int fd = memfd_create("arena", MFD_CLOEXEC);
+    ASSERT_EQ(ftruncate(fd, static_cast<off_t>(kArenaBytes)), 0);
+    void* const mapped = mmap(nullptr, kArenaBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ASSERT_NE(mapped, MAP_FAILED);
+    base_ = static_cast<uint8_t*>(mapped);
+    auto& header = *new (base_) abi::ArenaHeader;
+    header.magic = abi::kArenaMagic;
+    header.abi_major = abi::kAbiMajor;
+    header.hooks_hash = abi::kHooksHash;
+    std::memcpy(header.token, kToken, sizeof kToken);
+    header.segments.store(1);
+    header.collector_state.store(abi::kCollectorRunning);
+    ASSERT_TRUE(arena::Map(fd, kToken));
+    close(fd);
+    process_mode.store(kModeRecording);
+  }
+  static void TearDownTestSuite() {
+    process_mode.store(kModeQuiet);
+    munmap(base_, kArenaBytes);
+  }
+
+  void SetUp() override {
+    for (uint32_t i = 0; i < abi::kChunksPerSegment; ++i) StateOf(i).store(abi::kChunkFree);
+  }
+
+  static std::atomic<uint32_t>& StateOf(uint32_t number) {
+    return reinterpret_cast<abi::ChunkHeader*>(base_ + abi::kHeaderBytes)[number].state;
+  }
+
+  arena::Chunk Take() {
+    arena::Chunk chunk;
+    EXPECT_EQ(arena::Take(kLargest, 1, {kSlot, kTid, backlog_}, chunk), arena::Taken::kYes);
+    return chunk;
+  }
+
+  // Takes and seals as many chunks as a backlog holds. None is given back.
+  void FillBacklog() {
+    for (uint32_t i = 0; i < arena::Backlog::kMost; ++i) {
+      const arena::Chunk chunk = Take();
+      chunk.header->slot = kSlot;
+      chunk.header->tid = kTid;
+      chunk.header->state.store(abi::kChunkSealed);
+      backlog_.Add(chunk.number);
+    }
+  }
+
+  // As the collector: more room for anybody.
+  static void MakeRoom() {
+    auto& header = *reinterpret_cast<abi::ArenaHeader*>(base_);
+    header.room_futex.fetch_add(1);
+    syscall(SYS_futex, &header.room_futex, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
+  }
+
+  static uint8_t* base_;
+  arena::Backlog backlog_ = {};
+};
+uint8_t* ArenaMapTest::base_ = nullptr;
+
+// Bytes of address space in the mapping that holds `at`; 0: none does.
+uint64_t MappingOf(const void* at) {
+  const auto address = reinterpret_cast<uintptr_t>(at);
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t begin = 0, end = 0;
+    if (sscanf(line.c_str(), "%lx-%lx", &begin, &end) == 2 && begin <= address && address < end) return end - begin;
+  }
+  return 0;
+}
+
+TEST_F(ArenaMapTest, TheLargestChunksAreMappedSoThatOneTouchMayMapAHugePage) {
+  const arena::Chunk first = Take();
+  ASSERT_EQ(first.number, kFirstOfLargest);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(first.data) % abi::kHugePageBytes, 0u);
+  EXPECT_EQ(MappingOf(first.data), abi::kHugePageBytes);
+  const arena::Chunk second = Take();
+  EXPECT_EQ(second.data, first.data + abi::kChunkBytes[kLargest]);
+  first.data[0] = 1;
+  second.data[0] = 2;
+  EXPECT_EQ(base_[abi::kHeaderBytes + abi::kHugePagesOffset], 1);
+  EXPECT_EQ(base_[abi::kHeaderBytes + abi::kHugePagesOffset + abi::kChunkBytes[kLargest]], 2);
+}
+
+TEST_F(ArenaMapTest, LittleIsMappedWhereAddressSpaceIsLimited) {
+  // Chunks of a huge page that no test has mapped yet.
+  constexpr uint32_t kNumber = kFirstOfLargest + 5 * abi::kHugePageBytes / abi::kChunkBytes[kLargest];
+  for (uint32_t i = 0; i < abi::kChunksPerSegment; ++i) {
+    if (i != kNumber) StateOf(i).store(abi::kChunkOpen);
+  }
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0) _exit(10);
+    limit.rlim_cur = uint64_t{1} << 46;  // more than there is, but a limit
+    if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(11);
+    const arena::Chunk chunk = Take();
+    _exit(chunk.number != kNumber ? 12 : MappingOf(chunk.data) > 512 << 10 ? 13 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+TEST_F(ArenaMapTest, AFullBacklogIsWaitedForAsLongAsRoomIsMade) {
+  FillBacklog();
+  const uint32_t oldest = backlog_.oldest();
+  constexpr uint64_t kLongerThanOneWaitNs = 30'000'000;
+  const uint64_t begin_ns = Now();
+  std::atomic<bool> freed{false};
+  std::thread collector([&] {
+    while (Now() - begin_ns < kLongerThanOneWaitNs) MakeRoom();
+    freed.store(true);
+    StateOf(oldest).store(abi::kChunkFree);
+    MakeRoom();
+  });
+  const arena::Chunk chunk = Take();
+  EXPECT_TRUE(freed.load());
+  EXPECT_EQ(chunk.number, oldest);
+  EXPECT_FALSE(backlog_.impatient);
+  collector.join();
+}
+
+TEST_F(ArenaMapTest, AFullBacklogIsNotWaitedForWhenNobodyMakesRoom) {
+  FillBacklog();
+  const uint32_t oldest = backlog_.oldest();
+  const arena::Chunk other = Take();
+  EXPECT_NE(other.number, oldest);
+  EXPECT_TRUE(backlog_.impatient);
+  // It is as soon as it came back.
+  StateOf(oldest).store(abi::kChunkFree);
+  EXPECT_EQ(Take().number, oldest);
+  EXPECT_FALSE(backlog_.impatient);
+}
+
+TEST_F(ArenaMapTest, AFullBacklogIsNotWaitedForForEver) {
+  FillBacklog();
+  const uint32_t oldest = backlog_.oldest();
+  std::atomic<bool> over{false};
+  std::thread collector([&] {
+    while (!over.load()) MakeRoom();
+  });
+  EXPECT_NE(Take().number, oldest);
+  over.store(true);
+  collector.join();
+  EXPECT_TRUE(backlog_.impatient);
+}
+
+}  // namespace
+}  // namespace socktale
