@@ -13,6 +13,8 @@ using abi::kChunksPerSegment;
 
 // Levels of signal nesting that an honest shim has; more are damage.
 constexpr uint32_t kMaxLevel = 64;
+// What is taken of one writer before others have their turn.
+constexpr size_t kBytesPerTurn = 256 << 10;
 constexpr uint8_t kEventTag = 0x1a;  // Run.event
 constexpr uint8_t kRunTag = 0x0a;    // Events.run
 
@@ -135,13 +137,19 @@ ArenaReader::Ready ArenaReader::Measure() const {
 
 bool ArenaReader::TakeInto(std::string& out, size_t target_bytes, bool everything, uint64_t now_ns, RunTotals& totals,
                            absl::flat_hash_set<uint32_t>& images, std::vector<Taken>& taken) {
-  for (; !pass_.empty(); pass_.pop_back()) {
-    const WriterKey& key = pass_.back();
+  while (!pass_.empty()) {
+    if (out.size() >= target_bytes) return true;
+    const WriterKey key = pass_.front();
+    pass_.pop_front();
     const auto found = writers_.find(key);
     if (found == writers_.end()) continue;
     Writer& writer = found->second;
+    const size_t end_of_turn = std::min(out.size() + kBytesPerTurn, target_bytes);
     while (!writer.chunks.empty()) {
-      if (out.size() >= target_bytes) return true;
+      if (out.size() >= end_of_turn) {
+        pass_.push_back(key);
+        break;
+      }
       const auto [sequence, number] = *writer.chunks.begin();
       Chunk& chunk = *chunks_.find(number)->second;
       if (sequence != writer.next_sequence && !everything && !chunk.ended) break;

@@ -11,6 +11,7 @@
 
 #include <bitset>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -93,8 +94,9 @@ class ArenaReader {
   // Begins a pass over the writers that are known now. A pass takes all that they had committed when it began.
   void BeginPass() { pass_.assign(active_.begin(), active_.end()); }
 
-  // Goes on with the pass: appends encoded Runs (with tag and length, so that `out` is a message Events) until out
-  // holds about target_bytes or the pass is over. everything: also takes chunks behind a missing one of their writer
+  // Goes on with the pass, some chunks of each writer in turn, so that none waits for another's to be written: appends
+  // encoded Runs (with tag and length, so that `out` is a message Events) until out holds about target_bytes or the
+  // pass is over. everything: also takes chunks behind a missing one of their writer
   // (at the end, no such chunk will come any more). Times later than now_ns (ns since the trace began) count as now_ns
   // in `totals`. images: numbers seen are added. Returns whether the pass has more.
   bool TakeInto(std::string& out, size_t target_bytes, bool everything, uint64_t now_ns, RunTotals& totals,
@@ -172,7 +174,7 @@ class ArenaReader {
   absl::flat_hash_map<uint32_t, std::unique_ptr<Chunk>> chunks_;  // by number through the arena
   absl::flat_hash_map<WriterKey, Writer> writers_;
   absl::flat_hash_set<WriterKey> active_;                       // writers with chunks that are not done
-  std::vector<WriterKey> pass_;                                 // writers that the pass has yet to visit
+  std::deque<WriterKey> pass_;                                  // writers that the pass has yet to visit
   std::vector<std::bitset<abi::kChunksPerSegment>> populated_;  // per segment: chunks seen before
   absl::flat_hash_set<uint32_t> images_;  // of which a chunk was found, and that are not forgotten
   std::vector<uint32_t> new_images_;      // since TakeNewImages

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
@@ -46,11 +47,14 @@ constexpr uint64_t kBehindBytes = 512 << 10;
 constexpr uint64_t kBehindNs = 20 * kMillisecondNs;
 
 // Waiting writers are woken for so many chunks at a time while there is more to take: each wake costs them a switch.
-constexpr uint64_t kChunksPerWake = 16;
+constexpr uint64_t kChunksPerWake = 8;
 
 // Traced programs wake us when there is much to take, so a sleep may be long. (Half a millisecond, as long as data
 // flowed, cost programs with two busy threads on two processors a third of their time: each look took one off.)
 constexpr uint64_t kLongestSleepNs = 10 * kMillisecondNs;
+// After much was taken, more is looked for so long before we sleep: programs that stream data are back at once, and to
+// be woken by them takes longer than to take it. Meanwhile our processor is theirs if they want it.
+constexpr uint64_t kLingerNs = kMillisecondNs;
 // Where nothing can wake us.
 constexpr uint64_t kShortestSleepNs = kMillisecondNs / 2;
 // A writer that found no room just before we slept, and woke nobody, waits so long.
@@ -154,6 +158,7 @@ class RecordingSession final : public Session {
   void KeepUp();
   bool Due(const ArenaReader::Ready& ready, uint64_t now) const;
   void WakeIfFreed();
+  void Linger();
   bool Crowded(uint32_t numerator, uint32_t denominator) const;
   void GrowIfCrowded();
   uint64_t Horizon(uint64_t pass_ns) const;
@@ -189,6 +194,8 @@ class RecordingSession final : public Session {
   uint64_t next_unattached_ns_ = 0;
   bool older_unattached_due_ = false;
   uint64_t last_drain_ns_ = 0;
+  bool drained_much_ = false;  // by the last drain
+  bool called_ = false;        // a program called us out of the last sleep, and nothing was drained since
   uint64_t waited_ns_ = 0;     // when a writer was last seen to wait for room (ns since the trace began); 0: never
   uint64_t woken_for_ = 0;     // chunks freed when writers were last woken
   uint64_t tables_event_ = 1;  // next_event when tables were last written
@@ -267,16 +274,28 @@ void RecordingSession::WakeIfFreed() {
 // Writes what is committed now (pass_ns) to the file, and gives it to the aggregator to wait there.
 absl::Status RecordingSession::WriteCommitted(bool everything, uint64_t pass_ns) {
   if (arena_.header().waiters.load(std::memory_order_relaxed) != 0) waited_ns_ = pass_ns;
+  const uint64_t bytes = reader_.Measure().bytes;
   const bool behind =
-      reader_.Measure().bytes > kBehindBytes || Crowded(1, 2) || (waited_ns_ != 0 && pass_ns - waited_ns_ < kBehindNs);
+      called_ || bytes > kBehindBytes || Crowded(1, 2) || (waited_ns_ != 0 && pass_ns - waited_ns_ < kBehindNs);
   RETURN_IF_ERROR(
       builder_.Drain({.everything = everything, .compress = options_.compress && !behind, .now_ns = pass_ns}, [this] {
         Beat();
         if (reader_.chunks_freed() - woken_for_ >= kChunksPerWake) WakeIfFreed();
       }));
   last_drain_ns_ = MonotonicNs();
+  drained_much_ = bytes > kBehindBytes;
+  called_ = false;
   WakeIfFreed();
   return absl::OkStatus();
+}
+
+// Until there is enough to take.
+void RecordingSession::Linger() {
+  const uint64_t end_ns = MonotonicNs() + kLingerNs;
+  do {
+    sched_yield();
+    images_.LookAround(false);
+  } while (reader_.Measure().bytes < kTakeBytes && MonotonicNs() < end_ns);
 }
 
 absl::Status RecordingSession::Drain(bool everything) {
@@ -355,6 +374,7 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
     }
     images_.SettleEnded();
     GrowIfCrowded();
+    if (drained_much_) Linger();
     if (reader_.Measure().bytes >= kTakeBytes) max_wait_ms = 0;
   } else {
     GrowIfCrowded();
@@ -396,7 +416,7 @@ void RecordingSession::Wait(int max_wait_ms, int extra_fd) {
   attach_.AddPollFds(fds);
   const timespec timeout = {.tv_sec = 0, .tv_nsec = static_cast<long>(wait_ns)};
   ppoll(fds.data(), fds.size(), &timeout, nullptr);  // an interruption is as good as a timeout
-  if (wait_ns > 0) waker_.Awake();
+  if (wait_ns > 0) called_ = waker_.Awake();
 }
 
 uint64_t RecordingSession::LiveProcesses() {

@@ -48,11 +48,12 @@ absl::Status Waker::Sleep() {
   return status_;
 }
 
-void Waker::Awake() {
-  futex_.store(abi::kCollectorAwake);
+bool Waker::Awake() {
+  // The thread may have yet to pass the call on.
+  const bool called = futex_.exchange(abi::kCollectorAwake) == abi::kCollectorCalled;
   uint64_t calls;
   // Nothing to read, mostly; then nobody called.
-  if (event_.valid()) (void)!read(event_.get(), &calls, sizeof calls);
+  return (event_.valid() && read(event_.get(), &calls, sizeof calls) > 0) || called;
 }
 
 absl::Status Waker::Start() {

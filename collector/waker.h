@@ -34,8 +34,8 @@ class Waker {
   // To be polled for POLLIN between Sleep and Awake; -1: there is none.
   int fd() const { return event_.get(); }
 
-  // Says that the collector is awake.
-  void Awake();
+  // Says that the collector is awake. Returns whether a program called since Sleep().
+  bool Awake();
 
  private:
   absl::Status Start();

@@ -97,6 +97,49 @@ TEST_F(ArenaReaderTest, DoesNotTakeAChunkBeforeTheOneThatComesFirst) {
   EXPECT_THAT(Take(true), ElementsAre(2));  // at the end nothing more will come
 }
 
+// A traced thread that is faster than the file must not keep the others' chunks waiting.
+TEST(ArenaReaderTurnsTest, TakesSomeOfEachWriterInTurn) {
+  TestHome home;
+  auto arena = Arena::Create({home.arenas()}, {.trace_path = home.trace("x"),
+                                               .payload_limit = UINT64_MAX,
+                                               .options = 0,
+                                               .first_bytes = 4 << 20,
+                                               .limit_bytes = 4 << 20});
+  ASSERT_TRUE(arena.ok()) << arena.status();
+  FakeShim shim(arena->path());
+  shim.Attach();
+  ArenaReader reader(&*arena, [](uint32_t, const EventView&) {});
+  // More of each than one turn takes.
+  constexpr int kChunksOfEach = 8;
+  const std::string payload(60'000, 'x');
+  for (uint64_t tid = 1; tid <= 2; ++tid) {
+    FakeThread thread(&shim, static_cast<uint32_t>(tid));
+    for (int i = 0; i < kChunksOfEach; ++i) {
+      ASSERT_TRUE(thread.TakeChunk(2));
+      ASSERT_TRUE(thread.Write(NumberedEvent(3, tid, payload)));
+      thread.Seal();
+    }
+  }
+  reader.Look(true);
+  reader.BeginPass();
+  std::string events;
+  RunTotals totals;
+  absl::flat_hash_set<uint32_t> images;
+  std::vector<ArenaReader::Taken> taken;
+  EXPECT_FALSE(reader.TakeInto(events, SIZE_MAX, false, UINT64_MAX, totals, images, taken));
+  EXPECT_EQ(totals.events, 2u * kChunksOfEach);
+  std::vector<uint32_t> turns;  // tids, each as often as it had a turn
+  absl::string_view rest = events;
+  RunView run;
+  for (bool found = true; found;) {
+    ASSERT_TRUE(NextRun(rest, run, found).ok());
+    if (found && (turns.empty() || turns.back() != run.tid)) turns.push_back(run.tid);
+  }
+  ASSERT_THAT(turns, testing::SizeIs(4));
+  EXPECT_EQ(turns[0], turns[2]);
+  EXPECT_EQ(turns[1], turns[3]);
+}
+
 TEST_F(ArenaReaderTest, MeasuresWhatCanBeTaken) {
   FakeThread thread(&shim_, 1);
   thread.Write(NumberedEvent(3, 1));

@@ -55,8 +55,20 @@ TEST_F(WakerTest, NobodyCalled) {
   ASSERT_TRUE(waker_.Sleep().ok());
   EXPECT_EQ(futex_.load(), uint32_t{abi::kCollectorAsleep});
   EXPECT_FALSE(IsCalled(waker_, 0));
-  waker_.Awake();
+  EXPECT_FALSE(waker_.Awake());
   EXPECT_EQ(futex_.load(), uint32_t{abi::kCollectorAwake});
+}
+
+TEST_F(WakerTest, AwakeTellsOfACallWhoeverSawItFirst) {
+  for (int i = 0; i < 2'000; ++i) {
+    ASSERT_TRUE(waker_.Sleep().ok());
+    Call(futex_);
+    // Every second call has been passed on; any other is still on its way, mostly.
+    if (i % 2 == 0) {
+      ASSERT_TRUE(IsCalled(waker_, kPatienceMs)) << i;
+    }
+    EXPECT_TRUE(waker_.Awake()) << i;
+  }
 }
 
 TEST_F(WakerTest, NoCallIsLostHoweverSoonItComes) {
