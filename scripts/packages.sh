@@ -26,6 +26,9 @@ packages_conformance=(perl tcl openssl dpkg-dev debian-archive-keyring ca-certif
 packages_bench=(wrk iperf3 nginx-light redis-server redis-tools postgresql curl python3 libbenchmark-dev
   linux-perf binutils)
 
+# What bench/peers compares with.
+packages_peers=(strace ltrace linux-perf bpftrace wireshark-common lttng-tools liblttng-ust-dev babeltrace2)
+
 say() { printf '\n\033[1m== %s\033[0m\n' "$*" >&2; }
 
 # install_packages NAME...: installs what is missing, and says so. Root, or somebody with sudo.

@@ -65,8 +65,12 @@ class Bench:
 
     def steady(self, how, calls_per_s, seconds, size, threads):
         """The command of a steady load; seconds are scaled."""
-        return [self.program('steady'), how, str(round(calls_per_s)), str(self.scaled(1000 * seconds, 100)), str(size),
+        return [self.program('steady'), how, str(round(calls_per_s)), str(self.milliseconds(seconds)), str(size),
                 str(threads)]
+
+    def milliseconds(self, seconds):
+        """Scaled, and not so short that nothing but the start is in it."""
+        return round(1000 * seconds * max(self.options.scale, 0.04))
 
 
 def _calls(output):
@@ -147,7 +151,7 @@ def start(bench):
 
 def _sustained(bench, how, calls_per_s, seconds, size, threads):
     """Returns calls a second and what the file took per call."""
-    needed = calls_per_s * bench.scaled(1000 * seconds, 100) / 1000 * (size + 64)
+    needed = calls_per_s * bench.milliseconds(seconds) / 1000 * (size + 64)
     free = shutil.disk_usage(os.path.dirname(bench.tracer.trace)).free
     if needed > 0.8 * free:
         raise Failure(f'the trace may need {needed / 1e9:.0f} GB, and {free / 1e9:.0f} GB are free: '

@@ -2,10 +2,12 @@
 """The figures that recording is judged by: what each must be at least (good), what it is to become (goal), and where it
 is measured. Ratios are those of everything on one processor, so that no work hides on another."""
 
+import os
 from typing import NamedTuple
 
-from harness import costs, micro, served
+from harness import costs, micro, peers, served
 from harness.pairs import median_ratio
+from harness.processes import Failure, Missing
 
 
 class Figure(NamedTuple):
@@ -90,3 +92,38 @@ class Measurements:
         ratios = [median_ratio(module.measure(name, numbers, self._options, self._tracer))
                   for _, numbers in self._processors]
         return Measured(*ratios)
+
+
+class Beside:
+    """What LTTng-UST and strace cost on the same workloads, in the same session and on one processor.
+
+    complaints: why one of them could not be measured.
+    """
+
+    _NAMES = {'lttng': 'LTTng-UST', 'strace': 'strace'}
+
+    def __init__(self, options, folder, processors):
+        self._options, self._processors, self._peers, self.complaints = options, processors, {}, []
+        for name in self._NAMES:
+            try:
+                self._peers[name] = peers.PEERS[name](os.path.join(folder, name), options)
+            except Missing as missing:
+                self._gone(name, missing)
+
+    def _gone(self, name, why):
+        self._peers.pop(name, None)
+        self.complaints.append(f'{self._NAMES[name]} could not be measured: {why}')
+
+    def ratios(self, figure):
+        """{name: ratio}, of those that could be measured; empty where the figure is not one of a workload."""
+        kind, workload = figure.source
+        found = {}
+        for name in list(self._peers) if kind == 'micro' else []:
+            try:
+                compared = peers.measure(self._peers[name], workload, self._processors, self._options)
+                found[self._NAMES[name]] = median_ratio(compared.pairs)
+            except Missing as missing:
+                self._gone(name, missing)
+            except Failure as failure:
+                self.complaints.append(f'{self._NAMES[name]}, {workload}: {failure}')
+        return found
