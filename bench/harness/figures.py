@@ -61,7 +61,7 @@ FIGURES = [
 ]
 
 # Which function of harness.costs measures what.
-_COST_OF = {'call_64': 'call_64', 'record_64': 'record_path', 'record_header': 'record_path', 'unrecorded': 'record_path',
+COST_OF = {'call_64': 'call_64', 'record_64': 'record_path', 'record_header': 'record_path', 'unrecorded': 'record_path',
             'start_one': 'start', 'events': 'sustained_events', 'payload': 'sustained_payload',
             'collector_event': 'collector', 'collector_byte': 'collector', 'trace_bytes': 'trace_bytes',
             'program_mib': 'memory', 'thread_kib': 'memory', 'collector_mib': 'memory'}
@@ -86,7 +86,7 @@ class Measurements:
         if kind == 'cost':
             if name not in self._costs:
                 self._costs |= {cost.name: cost.value
-                                for cost in costs.measure(_COST_OF[name], self._options, self._tracer)}
+                                for cost in costs.measure(COST_OF[name], self._options, self._tracer)}
             return Measured(self._costs[name])
         module = micro if kind == 'micro' else served
         ratios = [median_ratio(module.measure(name, numbers, self._options, self._tracer))
