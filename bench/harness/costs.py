@@ -59,7 +59,8 @@ class Bench:
     def watched(self, argv, memory=False):
         """As traced; returns what the collector used."""
         self.tracer.clear()
-        used = run_watched(self.tracer.argv(argv, FULL), self.every, self.options.limit, self.tracer.environment, memory)
+        used = run_watched(self.tracer.argv(argv, FULL), self.every, self.options.limit, self.tracer.environment,
+                           memory)
         self.tracer.check_calls(_calls(used.output))
         return used
 
@@ -101,7 +102,9 @@ def record_path(bench):
              'Recorded/1024': ('record_1k', 'a recorded call with 1 KiB'),
              'Recorded/16384': ('record_16k', 'a recorded call with 16 KiB'),
              'NotRecorded': ('unrecorded', 'a call on a descriptor that is not recorded')}
-    remark = 'Google Benchmark, the real call does nothing' + ('' if len(bench.every) > 1 else '; one processor for all')
+    remark = 'Google Benchmark, the real call does nothing'
+    if len(bench.every) == 1:
+        remark += '; one processor for all'
     return [Cost(name, what, traced[row] - plain[row], 'ns', remark) for row, (name, what) in words.items()]
 
 
@@ -122,11 +125,13 @@ def unrecorded(bench):
             raise Failure('no ADDED in: ' + output[-300:])
         return float(found[1])
 
+    # Once without any library in between, which is the error of the method, and once with one that only forwards.
     error = added(bench.plain(argv, bench.one))
+    forwarded = added(bench.plain(['/usr/bin/env', 'LD_PRELOAD=' + bench.program('libforward.so'), *argv], bench.one))
     # Of the calls of this workload none is recorded, so there is nothing to compare.
     value = added(bench.traced(argv, bench.one))
     return Cost('unrecorded_kernel', 'write to /dev/null, not recorded, of the kernel', value, 'ns',
-                f'by name against libc\'s own; untraced {error:+.1f} ns')
+                f'a library that only forwards the call: {forwarded:.1f} ns; none: {error:+.1f} ns')
 
 
 def start(bench):
@@ -143,7 +148,8 @@ def start(bench):
         measured = pairs.measure(plain, traced, bench.options.pairs)
         plain_ms = pairs.median_plain_ns(measured) / 1e6
         costs.append(Cost(f'start_{mode}', f'a process start, {mode} processor{"s" if mode == "all" else ""}',
-                          pairs.median_added_ns(measured) / 1e6, 'ms', f'added to {plain_ms:.2f} ms; {len(measured)} pairs'))
+                          pairs.median_added_ns(measured) / 1e6, 'ms',
+                          f'added to {plain_ms:.2f} ms; {len(measured)} pairs'))
     return costs
 
 
@@ -165,10 +171,11 @@ def _sustained(bench, how, calls_per_s, seconds, size, threads):
 def sustained_events(bench):
     """A million calls a second of 64 B for a minute; the kernel's own, and such as return at once."""
     costs = []
-    for how, name, words in (('quick', 'events', 'calls that return at once'), ('kernel', 'events_kernel', 'of the kernel')):
+    for how, name, words in (('quick', 'events', 'calls that return at once'),
+                             ('kernel', 'events_kernel', 'of the kernel')):
         rate, stored, seconds = _sustained(bench, how, 1e6, 60, 64, 2)
         costs.append(Cost(name, f'events sustained, 64 B, {words}', rate / 1e6, 'M/s',
-                          f'asked for 1.0 in 2 threads for {seconds:.1f} s; no drops; {stored:.0f} B each in the file'))
+                          f'asked for 1.0 in 2 threads for {seconds:.1f} s; no drops; {stored:.0f} B in the file'))
     return costs
 
 
@@ -207,7 +214,8 @@ def collector(bench):
 
 def _sizes(bench):
     out = run([bench.program('trace_size'), bench.tracer.trace], bench.every, bench.options.limit)
-    return [int(number) for number in re.fullmatch(r'SIZE events=(\d+) raw_bytes=(\d+) stored_bytes=(\d+)\n', out).groups()]
+    found = re.fullmatch(r'SIZE events=(\d+) raw_bytes=(\d+) stored_bytes=(\d+)\n', out)
+    return [int(number) for number in found.groups()]
 
 
 def trace_bytes(bench):

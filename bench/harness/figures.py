@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures that recording is judged by: what each must be at least (good), what it is to become (goal), and where it
-is measured. Ratios are those of everything on one processor, so that no work hides on another."""
+"""The figures that recording is judged by: what each must be at least (good), what it is to become (goal), and where
+it is measured. Ratios are those of everything on one processor, so that no work hides on another."""
 
 import os
 from typing import NamedTuple
@@ -61,8 +61,8 @@ FIGURES = [
 ]
 
 # Which function of harness.costs measures what.
-COST_OF = {'call_64': 'call_64', 'record_64': 'record_path', 'record_header': 'record_path', 'unrecorded': 'record_path',
-            'start_one': 'start', 'events': 'sustained_events', 'payload': 'sustained_payload',
+COST_OF = {'call_64': 'call_64', 'record_64': 'record_path', 'record_header': 'record_path',
+           'unrecorded': 'record_path', 'start_one': 'start', 'events': 'sustained_events', 'payload': 'sustained_payload',
             'collector_event': 'collector', 'collector_byte': 'collector', 'trace_bytes': 'trace_bytes',
             'program_mib': 'memory', 'thread_kib': 'memory', 'collector_mib': 'memory'}
 

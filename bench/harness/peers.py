@@ -108,8 +108,8 @@ class PerfTrace(Peer):
         _try([self.program, 'trace', '-o', '/dev/null', '-e', 'write', '/bin/true'])
 
     def argv(self, program):
-        return [self.program, 'trace', '-o', self.output, '-e', 'read,write,sendto,recvfrom,connect,accept,close,socket',
-                *program]
+        return [self.program, 'trace', '-o', self.output, '-e',
+                'read,write,sendto,recvfrom,connect,accept,close,socket', *program]
 
     def told(self, result):
         return self.count_lines(r'(read|write|sendto|recvfrom)\(.*= [0-9]+$') / _payload_calls(result)
@@ -167,7 +167,8 @@ class Bpftrace(Peer):
 def _perf_events(pid):
     """How many perf events a process holds open."""
     try:
-        return sum(os.readlink(f'/proc/{pid}/fd/{fd}') == 'anon_inode:[perf_event]' for fd in os.listdir(f'/proc/{pid}/fd'))
+        folder = f'/proc/{pid}/fd'
+        return sum(os.readlink(f'{folder}/{fd}') == 'anon_inode:[perf_event]' for fd in os.listdir(folder))
     except FileNotFoundError:  # one that was just closed
         return 0
 
@@ -216,7 +217,8 @@ class Lttng(Peer):
         self.service = None
 
     def control(self, *words):
-        return run([self.lttng, '--no-sessiond', *words], os.sched_getaffinity(0), self.options.limit, self.environment)
+        return run([self.lttng, '--no-sessiond', *words], os.sched_getaffinity(0), self.options.limit,
+                   self.environment)
 
     def answers(self):
         try:
@@ -228,7 +230,8 @@ class Lttng(Peer):
     def start(self, program, processors):
         if self.answers():
             raise Missing('a session daemon of LTTng runs already, and it is not ours')
-        self.service = Service([self.daemon, '--no-kernel'], processors, os.path.join(self.folder, 'log'), self.environment)
+        self.service = Service([self.daemon, '--no-kernel'], processors, os.path.join(self.folder, 'log'),
+                               self.environment)
         self.service.wait_until(self.answers, self.options.limit)
         self.control('create', 'bench', f'--output={self.output}')
         self.control('enable-channel', '-u', '--blocking-timeout=inf', '--subbuf-size=1M', '--num-subbuf=8', 'all')
@@ -253,9 +256,8 @@ class Lttng(Peer):
         if sum(result.calls.values()) > 400000 or result.bytes > 50_000_000:  # reading it would take minutes
             return None
         # function: read, write, send, recv
-        done = subprocess.run(f'{self.read} {self.output} | grep -cE "function = [1234], .* result = [0-9]+,"', shell=True,
-                              capture_output=True, text=True)
-        return int(done.stdout or 0) / _payload_calls(result)
+        text = run([self.read, self.output], os.sched_getaffinity(0), self.options.limit)
+        return len(re.findall(r'function = [1234], .* result = [0-9]+,', text)) / _payload_calls(result)
 
 
 def _try(argv):
@@ -266,8 +268,8 @@ def _try(argv):
         raise Missing(' '.join(str(failure).split('\n', 1)[-1].split())[:200]) from None
 
 
-PEERS = {'lttng': Lttng, 'strace': Strace, 'strace_seccomp': StraceSeccomp, 'perf_trace': PerfTrace, 'bpftrace': Bpftrace,
-         'dumpcap': Dumpcap, 'ltrace': Ltrace}
+PEERS = {'lttng': Lttng, 'strace': Strace, 'strace_seccomp': StraceSeccomp, 'perf_trace': PerfTrace,
+         'bpftrace': Bpftrace, 'dumpcap': Dumpcap, 'ltrace': Ltrace}
 
 
 class Compared:

@@ -20,8 +20,8 @@ class Missing(Failure):
 
 
 def session_of(processors):
-    """Arguments of subprocess.Popen for a session of its own, pinned; Ctrl-C is not ignored, as it is by background jobs
-    of a shell."""
+    """Arguments of subprocess.Popen for a session of its own, pinned; Ctrl-C is not ignored, as it is by background
+    jobs of a shell."""
     def prepare():
         os.sched_setaffinity(0, processors)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -49,7 +49,8 @@ def run(argv, processors, limit_s, environment=None):
 
 
 def find(name, package, *places):
-    """Path of an installed program; Missing, which names its package, where there is none. places: folders tried first."""
+    """Path of an installed program; Missing, which names its package, where there is none. places: folders to try
+    first."""
     path = shutil.which(name, path=':'.join([*places, '/usr/local/bin', '/usr/bin', '/usr/sbin', '/bin', '/sbin']))
     if not path:
         raise Missing(f'{name} is not installed: package {package} (scripts/bench installs what the benchmarks need)')

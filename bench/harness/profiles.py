@@ -111,8 +111,12 @@ def short_name(name):
 
 def _addresses(path, offsets):
     """Offsets in a file as the addresses that it was linked for."""
-    headers = subprocess.run([find('readelf', 'binutils'), '-lW', path], capture_output=True, text=True, check=True).stdout
+    headers = run([find('readelf', 'binutils'), '-lW', path], os.sched_getaffinity(0), 60)
     segments = [tuple(int(word, 16) for word in row) for row in
                 re.findall(r'^ +LOAD +(0x\w+) (0x\w+) 0x\w+ (0x\w+)', headers, re.M)]
-    return [next((offset - start + address for start, address, size in segments if start <= offset < start + size), offset)
-            for offset in offsets]
+
+    def address_of(offset):
+        return next((offset - start + address for start, address, size in segments if start <= offset < start + size),
+                    offset)
+
+    return [address_of(offset) for offset in offsets]

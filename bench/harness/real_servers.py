@@ -155,8 +155,8 @@ class Postgres(Server):
         return _Ready(self, service)
 
     def argv(self):
-        return [*self.user, self.server, '-D', self.data, '-p', str(self.port), '-F', '-c', 'listen_addresses=127.0.0.1',
-                '-c', f'unix_socket_directories={self.data}', '-c', 'autovacuum=off', '-c', 'jit=off']
+        return [*self.user, self.server, '-D', self.data, '-p', str(self.port), '-F',
+                '-c', 'listen_addresses=127.0.0.1', '-c', f'unix_socket_directories={self.data}', '-c', 'autovacuum=off', '-c', 'jit=off']
 
     def as_client(self, *words):
         return [self.pgbench, *words, '-h', '127.0.0.1', '-p', str(self.port), '-U', 'postgres', 'postgres']
