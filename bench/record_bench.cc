@@ -20,6 +20,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "bench/workloads/quick_calls.h"
 
@@ -46,16 +47,22 @@ int Quick(int fd, const char* what) {
   return fd;
 }
 
-// One iteration is a burst; its time is given for one call.
+// One iteration is a burst; its time is given for one call. The counter is the median over the bursts, which
+// disturbances (another program had the processor) leave alone.
 template <typename CallOnce>
 void InBursts(benchmark::State& state, size_t calls, const CallOnce& call_once) {
+  std::vector<double> times_ns;
   for (auto _ : state) {
     const auto start = std::chrono::steady_clock::now();
     for (size_t i = 0; i < calls; ++i) call_once();
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     state.SetIterationTime(taken.count() / static_cast<double>(calls));
+    times_ns.push_back(taken.count() * 1e9 / static_cast<double>(calls));
     usleep(kPauseUs);
   }
+  const auto middle = times_ns.begin() + static_cast<ptrdiff_t>(times_ns.size() / 2);
+  std::nth_element(times_ns.begin(), middle, times_ns.end());
+  state.counters["median_ns"] = *middle;
 }
 
 void Recorded(benchmark::State& state) {

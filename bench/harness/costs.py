@@ -93,7 +93,7 @@ def record_path(bench):
             times = {}
             for row in json.load(file)['benchmarks']:
                 if row['run_type'] == 'iteration':
-                    times.setdefault(re.sub(r'/iterations.*', '', row['name']), []).append(row['real_time'])
+                    times.setdefault(re.sub(r'/iterations.*', '', row['name']), []).append(row['median_ns'])
         return {name: statistics.median(values) for name, values in times.items()}
 
     plain, traced = medians(bench.plain), medians(bench.traced)

@@ -105,7 +105,7 @@ class PerfTrace(Peer):
 
     def prepare(self):
         self.program = find('perf', 'linux-perf')
-        _try([self.program, 'trace', '-o', '/dev/null', '-e', 'write', '/bin/true'])
+        _try([self.program, 'trace', '-o', '/dev/stderr', '-e', 'write', '/bin/true'])
 
     def argv(self, program):
         return [self.program, 'trace', '-o', self.output, '-e',
@@ -265,7 +265,7 @@ def _try(argv):
     try:
         run(argv, os.sched_getaffinity(0), 30)
     except Failure as failure:
-        raise Missing(' '.join(str(failure).split('\n', 1)[-1].split())[:200]) from None
+        raise Missing(' '.join(str(failure).split('\n', 1)[-1].split())[:200].rstrip('.')) from None
 
 
 PEERS = {'lttng': Lttng, 'strace': Strace, 'strace_seccomp': StraceSeccomp, 'perf_trace': PerfTrace,

@@ -44,7 +44,7 @@ def run(argv, processors, limit_s, environment=None):
         process.communicate()
         raise Failure(f'took longer than {limit_s} s: {shlex.join(argv)}') from None
     if process.returncode != 0:
-        raise Failure(f'exit {process.returncode}: {shlex.join(argv)}\n{err.decode(errors="replace")[-800:]}')
+        raise Failure(f'exit {process.returncode}: {shlex.join(argv)}\n{(err or out).decode(errors="replace")[-800:]}')
     return out.decode()
 
 
