@@ -17,6 +17,7 @@ class Used(NamedTuple):
     cpu_s: float  # user and system time, from its start to its end
     pss_kib: int  # the most that was seen
     rss_kib: int
+    peak_kib: int  # the most that was ever resident, also of the program; known without looking
     output: str  # of the program it recorded
 
 
@@ -33,13 +34,14 @@ def run_watched(argv, processors, limit_s, environment, memory=False):
             with open(f'/proc/{process.pid}/stat', encoding='utf-8') as file:  # of the dead, who is not yet reaped
                 fields = file.read().rpartition(')')[2].split()
         finally:
-            status = process.wait()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = status = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
         if status != 0:
             raise Failure(f'exit {status}: {" ".join(argv)}\n{err.read().decode(errors="replace")[-800:]}')
         ticks = int(fields[11]) + int(fields[12])
-        return Used(ticks / os.sysconf('SC_CLK_TCK'), pss, rss, out.read().decode())
+        return Used(ticks / os.sysconf('SC_CLK_TCK'), pss, rss, usage.ru_maxrss, out.read().decode())
 
 
 def _wait_for_end(process, limit_s, memory):

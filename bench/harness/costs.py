@@ -156,16 +156,18 @@ def start(bench):
 # ---- Sustained ---------------------------------------------------------------------------------------------------
 
 def _sustained(bench, how, calls_per_s, seconds, size, threads):
-    """Returns calls a second and what the file took per call."""
+    """Returns calls a second, and in words how it was."""
     needed = calls_per_s * bench.milliseconds(seconds) / 1000 * (size + 64)
     free = shutil.disk_usage(os.path.dirname(bench.tracer.trace)).free
     if needed > 0.8 * free:
         raise Failure(f'the trace may need {needed / 1e9:.0f} GB, and {free / 1e9:.0f} GB are free: '
                       '--folder names another place, --scale shortens the run')
-    result = micro.Result(bench.traced(bench.steady(how, calls_per_s, seconds, size, threads)))
-    size_of_trace = os.path.getsize(bench.tracer.trace)
+    used = bench.watched(bench.steady(how, calls_per_s, seconds, size, threads))
+    result = micro.Result(used.output)
+    stored = os.path.getsize(bench.tracer.trace) / result.ops
     bench.tracer.clear()
-    return result.ops * 1e9 / result.ns, size_of_trace / result.ops, result.ns / 1e9
+    return result.ops * 1e9 / result.ns, (f'for {result.ns / 1e9:.1f} s in {threads} threads; no drops; collector at most '
+                                          f'{used.peak_kib / 1024:.0f} MiB; {stored:,.0f} B a call in the file')
 
 
 def sustained_events(bench):
@@ -173,17 +175,17 @@ def sustained_events(bench):
     costs = []
     for how, name, words in (('quick', 'events', 'calls that return at once'),
                              ('kernel', 'events_kernel', 'of the kernel')):
-        rate, stored, seconds = _sustained(bench, how, 1e6, 60, 64, 2)
+        rate, words_of_it = _sustained(bench, how, 1e6, 60, 64, 2)
         costs.append(Cost(name, f'events sustained, 64 B, {words}', rate / 1e6, 'M/s',
-                          f'asked for 1.0 in 2 threads for {seconds:.1f} s; no drops; {stored:.0f} B in the file'))
+                          f'asked for 1.0 {words_of_it}'))
     return costs
 
 
 def sustained_payload(bench):
     """1.5 GB/s for 20 s, in calls of 64 KiB."""
-    rate, stored, seconds = _sustained(bench, 'quick', 1.5e9 / 65536, 20, 65536, 2)
+    rate, words_of_it = _sustained(bench, 'quick', 1.5e9 / 65536, 20, 65536, 2)
     return Cost('payload', 'payload sustained, calls of 64 KiB that return at once', rate * 65536 / 1e9, 'GB/s',
-                f'asked for 1.5 for {seconds:.1f} s; no drops; {stored / 65536:.2f} B in the file for each')
+                f'asked for 1.5 {words_of_it}')
 
 
 # ---- The collector, and the file -----------------------------------------------------------------------------------

@@ -43,7 +43,9 @@ class Tracer:
         counts = {line['call']: line['count'] for line in lines if line.get('type') == 'calls'}
         trace = next(line for line in lines if line.get('type') == 'trace')
         if trace.get('dropped') != 0 or trace.get('unreadable'):
-            raise Failure(f'the trace is not whole: {trace}')
+            missing = ', '.join(f'{row["kind"]} {row["count"]}' for row in trace['missing'])
+            raise Failure(f'the trace is not whole: {trace["dropped"]} events were dropped, {trace["events"]} kept; '
+                          f'missing: {missing or "parts that cannot be read"}')
         cut = sum(row['count'] for row in trace['missing'] if row['kind'] == 'payload_cut')
         if trace['moved'] != trace['kept'] + cut:
             raise Failure(f'{trace["moved"]} bytes moved, {trace["kept"]} kept, {cut} told to be cut')

@@ -152,6 +152,7 @@ class TraceTest(InAFolder):
         self.assertEqual(used.output, 'done\n')
         self.assertGreater(used.rss_kib, 1000)
         self.assertGreaterEqual(used.rss_kib, used.pss_kib)
+        self.assertGreaterEqual(used.peak_kib, used.rss_kib)
         self.assertLess(used.cpu_s, 0.25)
 
 
