@@ -28,6 +28,7 @@
 #include "collector/clock.h"
 #include "collector/process_images.h"
 #include "collector/process_watch.h"
+#include "collector/shared_clock.h"
 #include "collector/tables.h"
 #include "collector/tables_pace.h"
 #include "collector/unrecorded.h"
@@ -183,6 +184,7 @@ class RecordingSession final : public Session {
   ProcessWatch watch_;
   AttachServer attach_;
   UnrecordedPrograms unrecorded_;
+  ClockKeeper clock_{&arena_.header().clock};
   ArenaReader reader_;
   BlockBuilder builder_;
   Aggregator aggregator_;
@@ -339,6 +341,7 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
   AdviseLargeHeap();
   attach_.Serve();
   const uint64_t now = MonotonicNs();
+  clock_.Look(now);
   const bool thorough = now >= next_thorough_ns_;
   if (thorough) next_thorough_ns_ = now + kThoroughNs;
   images_.LookAround(thorough);

@@ -302,37 +302,49 @@ void WaitForRoom(uint32_t room, uint64_t most_ns) {
   RawSyscall(SYS_futex, RawPointer(&header->room_futex), FUTEX_WAIT, static_cast<long>(room), RawPointer(&timeout));
 }
 
+// What became of a chunk that the taker sealed.
+enum class Fate { kWaits, kFree, kAnothers };
+Fate FateOf(uint32_t number, const Taker& taker) {
+  const abi::ChunkHeader* const chunk = HeaderOf(number);
+  const uint32_t state = chunk != nullptr ? chunk->state.load(std::memory_order_relaxed) : abi::kChunkClaimed;
+  if (state == abi::kChunkFree) return Fate::kFree;
+  const bool same = state == abi::kChunkSealed && chunk->slot == taker.slot && chunk->tid == taker.tid;
+  return same ? Fate::kWaits : Fate::kAnothers;
+}
+
 // Takes the oldest chunk of the backlog if the collector has given it back; waits for it when the backlog is as long as
 // it may be. False: the backlog may grow, or is not to be waited for.
 bool TakeBack(const Taker& taker, Chunk& chunk) {
   Backlog& backlog = taker.backlog;
+  // So that it drains the one half while the other is filled.
+  if (backlog.count >= kBacklogPerWake && FateOf(backlog.latest(kBacklogPerWake), taker) == Fate::kWaits) {
+    WakeCollector();
+  }
   uint64_t waiting_ns = 0;  // since when
   uint64_t moved_ns = 0;    // when room was last seen to be made
   uint32_t last_room = 0;
   while (backlog.count > 0) {
     const uint32_t room = header->room_futex.load(std::memory_order_acquire);  // before looking: no wake is missed
     const uint32_t number = backlog.oldest();
-    const abi::ChunkHeader* const oldest = HeaderOf(number);
-    const uint32_t state = oldest != nullptr ? oldest->state.load(std::memory_order_relaxed) : abi::kChunkClaimed;
-    if (state == abi::kChunkFree) {
+    const Fate fate = FateOf(number, taker);
+    if (fate == Fate::kFree) {
       Search search = {abi::ClaimedBy(taker.slot)};
       backlog.DropOldest();
       backlog.impatient = false;
       if (Claim(number, true, search, chunk)) return true;
       continue;
     }
-    if (state != abi::kChunkSealed || oldest->slot != taker.slot || oldest->tid != taker.tid) {
-      backlog.DropOldest();  // it is another writer's by now
+    if (fate == Fate::kAnothers) {
+      backlog.DropOldest();
       continue;
     }
-    if (backlog.count >= kBacklogPerWake) WakeCollector();
     if (backlog.count < Backlog::kMost || backlog.impatient) return false;
     if ((header->options & abi::kOptionDropWhenFull) != 0) return false;
     const uint64_t now = Now();
     if (waiting_ns == 0) waiting_ns = now;
     if (moved_ns == 0 || room != last_room) moved_ns = now;
     last_room = room;
-    if (now - moved_ns >= kBacklogWaitNs || now - waiting_ns >= kBacklogPatienceNs || FollowCollector()) {
+    if (Since(moved_ns, now) >= kBacklogWaitNs || Since(waiting_ns, now) >= kBacklogPatienceNs || FollowCollector()) {
       backlog.impatient = true;
       return false;
     }
@@ -369,6 +381,7 @@ bool Map(int fd, const uint8_t* token) {
     return false;
   }
   header = mapped;
+  shared_clock = &mapped->clock;
   slots = reinterpret_cast<abi::ProcessSlot*>(base + 4096);
   return true;
 }
@@ -405,7 +418,7 @@ Taken Take(uint32_t size_class, size_t least, const Taker& taker, Chunk& chunk) 
     if (room_ns == 0 || room != last_room) {
       last_room = room;
       room_ns = now;
-    } else if (now - room_ns >= kPatienceNs && beat != heartbeat) {
+    } else if (Since(room_ns, now) >= kPatienceNs && beat != heartbeat) {
       stuck_at.store(uint64_t{room} + 1, std::memory_order_relaxed);
       return Taken::kNo;
     }
@@ -415,7 +428,7 @@ Taken Take(uint32_t size_class, size_t least, const Taker& taker, Chunk& chunk) 
     } else if (CollectorIsGone()) {
       header->collector_state.store(abi::kCollectorDead, std::memory_order_relaxed);
       continue;
-    } else if (now - heard_ns >= kPatienceNs) {
+    } else if (Since(heard_ns, now) >= kPatienceNs) {
       gave_up_at.store(beat + 1, std::memory_order_relaxed);
       return Taken::kNo;
     }

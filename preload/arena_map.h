@@ -48,6 +48,7 @@ struct Backlog {
   bool impatient;  // the oldest did not come back in time: not waited for until it does
 
   uint32_t oldest() const { return numbers[first % kMost]; }
+  uint32_t latest(uint32_t nth) const { return numbers[(first + count - nth) % kMost]; }  // nth: 1 to count
   void DropOldest() {
     ++first;
     --count;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #endif
 
+#include "preload/abi/shared_clock.h"
 #include "preload/confinement.h"
 
 namespace socktale {
@@ -51,12 +52,20 @@ inline long RawPointer(const void* pointer) { return reinterpret_cast<long>(poin
 // (ThreadSanitizer's is not ready when our constructor runs).
 extern constinit decltype(&::clock_gettime) libc_clock_gettime;
 
-// CLOCK_MONOTONIC in ns, by the vDSO: no system call, no errno.
+// The session's clock, once the arena is mapped; before, one that cannot be used.
+extern constinit const abi::SharedClock* shared_clock;
+
+// CLOCK_MONOTONIC in ns, as the collector has it, else by the vDSO: no system call, no errno. When the one begins to be
+// used, and when it is set right, a later reading may be the smaller one: compare with Since().
 inline uint64_t Now() {
+  if (const uint64_t ns = abi::SharedNs(*shared_clock); __builtin_expect(ns != 0, 1)) return ns;
   timespec now;
   (libc_clock_gettime != nullptr ? libc_clock_gettime : &::clock_gettime)(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
 }
+
+// ns from `then` to `now`, 0 if that is negative.
+inline uint64_t Since(uint64_t then, uint64_t now) { return now > then ? now - then : 0; }
 
 }  // namespace socktale
 

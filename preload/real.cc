@@ -17,6 +17,11 @@ constinit OldRealFunctions old_real = {};
 
 constinit decltype(&::clock_gettime) libc_clock_gettime = nullptr;
 
+namespace {
+constinit abi::SharedClock no_clock = {};
+}
+constinit const abi::SharedClock* shared_clock = &no_clock;
+
 void ResolveClock() {
   libc_clock_gettime = reinterpret_cast<decltype(&::clock_gettime)>(::dlsym(RTLD_NEXT, "clock_gettime"));
 }

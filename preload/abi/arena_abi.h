@@ -72,6 +72,17 @@ enum CollectorSleep : uint32_t {
   kCollectorAway = 3,    // nobody can be called any more
 };
 
+// How a shim tells the time by the processor's time stamp counter: ns of CLOCK_MONOTONIC = base_ns + (ticks - base_ticks)
+// * mult / 2^32. Written by the collector alone, which goes on adjusting it (collector/shared_clock.h); read by
+// preload/abi/shared_clock.h.
+struct SharedClock {
+  std::atomic<uint32_t> sequence;  // odd while the rest changes; raised before and after
+  uint32_t reserved;
+  std::atomic<uint64_t> base_ticks;
+  std::atomic<uint64_t> base_ns;
+  std::atomic<uint64_t> mult;  // 0: the counter cannot be used, or not yet: ask the kernel
+};
+
 // Page 0. Written by the collector unless a field says otherwise.
 struct ArenaHeader {
   uint64_t magic;
@@ -98,6 +109,8 @@ struct ArenaHeader {
 
   alignas(64) std::atomic<uint64_t> drops[kDropCauses];  // shims: events dropped, by cause
   std::atomic<uint64_t> dropped_bytes[kDropCauses];      // shims: their payload bytes, by cause
+
+  alignas(64) SharedClock clock;
 };
 static_assert(sizeof(ArenaHeader) <= 4096);
 

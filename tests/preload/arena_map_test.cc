@@ -157,6 +157,25 @@ TEST_F(ArenaMapTest, AFullBacklogIsWaitedForAsLongAsRoomIsMade) {
   collector.join();
 }
 
+// The collector gives back what it was called for while the other half fills up.
+TEST_F(ArenaMapTest, TheCollectorIsCalledWhenHalfABacklogWaits) {
+  auto& futex = reinterpret_cast<abi::ArenaHeader*>(base_)->collector_futex;
+  FillBacklog();
+  for (uint32_t i = 0; i < arena::Backlog::kMost / 2 + 1; ++i) {
+    StateOf(backlog_.numbers[(backlog_.first + i) % arena::Backlog::kMost]).store(abi::kChunkFree);
+  }
+  futex.store(abi::kCollectorAsleep);
+  const arena::Chunk first = Take();  // fewer than half wait
+  EXPECT_EQ(futex.load(), uint32_t{abi::kCollectorAsleep});
+  first.header->slot = kSlot;
+  first.header->tid = kTid;
+  first.header->state.store(abi::kChunkSealed);
+  backlog_.Add(first.number);
+  Take();
+  EXPECT_EQ(futex.load(), uint32_t{abi::kCollectorCalled});
+  futex.store(abi::kCollectorAwake);
+}
+
 TEST_F(ArenaMapTest, AFullBacklogIsNotWaitedForWhenNobodyMakesRoom) {
   FillBacklog();
   const uint32_t oldest = backlog_.oldest();
