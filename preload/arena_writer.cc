@@ -19,6 +19,8 @@ using field::event::kAddress;
 
 constexpr uint32_t kLevels = 4;
 
+constexpr uint32_t kRunEvent = 3;  // Run.event of proto/trace.proto
+
 // Width of a frame's length: 2^21 is more than the largest chunk.
 constexpr size_t kLengthWidth = 3;
 
@@ -54,7 +56,7 @@ struct InCall {
 constexpr uint32_t kCalls = 8;
 
 // One nesting level of a thread: its open chunk.
-struct Level {
+struct alignas(64) Level {
   abi::ChunkHeader* header;  // null: no open chunk
   uint8_t* data;
   Progress at;
@@ -67,28 +69,29 @@ struct Level {
   arena::Backlog backlog;
 };
 
-struct Thread {
-  uint64_t generation;  // of the image that the rest belongs to
-  uint64_t start_ns;    // when it took its first chunk
-  uint32_t tid;
-  bool attaching;                // between BeginAttachAfterFork and BecomeWriter
-  int shared_with;               // while generation is kShared: the other's thread id; 0: not known yet; or kSeveral
-  uint64_t unshared_generation;  // that it has again when it is alone
-  InCall in[kCalls];             // the later the deeper. As many as Progress::calls
-  uint64_t left_ns;              // the beginning of the call last told as left
-  uintptr_t frame[kLevels];      // of each level, the stack address of the busy section's writer; 0: idle
-  Level level[kLevels];
-};
-
 // Generation ~0: what no wipe page ever holds, so that a thread's first event finds itself new. Not 0, which is what a
 // forked child's page holds.
 constexpr uint64_t kNeverAttached = ~uint64_t{0};
+
+// What each call needs comes in three cache lines: this one's first, that of level[0], and that of in[0].
+struct alignas(64) Thread {
+  uint64_t generation = kNeverAttached;  // of the image that the rest belongs to
+  uint64_t left_ns = 0;                  // the beginning of the call last told as left
+  uintptr_t frame[kLevels] = {};         // of each level, the stack address of the busy section's writer; 0: idle
+  uint64_t start_ns = 0;                 // when it took its first chunk
+  uint32_t tid = 0;
+  int shared_with = 0;  // while generation is kShared: the other's thread id; 0: not known yet; or kSeveral
+  Level level[kLevels] = {};
+  InCall in[kCalls] = {};            // the later the deeper. As many as Progress::calls
+  uint64_t unshared_generation = 0;  // that it has again when it is alone
+  bool attaching = false;            // between BeginAttachAfterFork and BecomeWriter
+};
+
 constexpr uint64_t kAttaching = kNeverAttached - 1;
 constexpr uint64_t kShared = kNeverAttached - 2;  // another runs on this thread's memory: ShareThread()
 constexpr int kSeveral = -1;
 
-constinit __thread Thread thread
-    __attribute__((tls_model("initial-exec"))) = {kNeverAttached, 0, 0, false, 0, 0, {}, 0, {}, {}};
+constinit __thread Thread thread __attribute__((tls_model("initial-exec"))) = {};
 
 // The page that the kernel empties in a forked child (MADV_WIPEONFORK). It holds the image's generation.
 constinit std::atomic<uint64_t> before_attach{0};
@@ -199,9 +202,9 @@ void LowerAbandonedLevels(uintptr_t frame) {
 }
 
 // Puts the deepest call in progress, or that there is none, where the collector sees it.
-void ShowCall(abi::ChunkHeader& header) {
+inline void ShowCall(abi::ChunkHeader& header) {
   const uint32_t calls = thread.level[0].at.calls;
-  if (calls == 0) return header.in_call.store(0, std::memory_order_relaxed);
+  if (__builtin_expect(calls == 0, 1)) return header.in_call.store(0, std::memory_order_relaxed);
   const InCall& in = thread.in[calls - 1];
   header.in_start_ns.store(in.start_ns, std::memory_order_relaxed);
   header.in_fd.store(in.fd, std::memory_order_relaxed);
@@ -254,7 +257,7 @@ arena::Taken OpenChunk(uint32_t number, size_t least, size_t wanted, uint64_t ba
 }
 
 // Whether the deepest call in progress is the one that began at `start_ns`, or CALL_LEFT tells of it.
-bool IsDeepest(uint32_t call, uint64_t start_ns) {
+inline bool IsDeepest(uint32_t call, uint64_t start_ns) {
   const uint32_t calls = thread.level[0].at.calls;
   if (calls == 0) return false;
   const InCall& in = thread.in[calls - 1];
@@ -300,45 +303,76 @@ void TellLeftWithin(uint32_t call, uint64_t start_ns) {
 
 }  // namespace
 
+namespace {
+
+// The chunk's next lines were last in the cache of the processor that the collector runs on: to have them when the next
+// event comes, which is likely of the same size, they are asked for now.
+inline void FetchAhead(const uint8_t* at, size_t size) {
+#if defined(__x86_64__)
+  constexpr size_t kLine = 64;
+  constexpr size_t kMost = 8 * kLine;  // further ones come by themselves, as a stream
+  const uint8_t* const end = at + kLine + (size < kMost ? size : kMost);
+  for (at += kLine; at < end; at += kLine) asm volatile("prefetchw %0" : : "m"(*at));
+#else
+  (void)at, (void)size;
+#endif
+}
+
+}  // namespace
+
 // ---- EventWriter -----------------------------------------------------------------------------------------------
 
 EventWriter::EventWriter(const EventHead& head, size_t tail_room) : head_(head) {
-  if (!Begin(tail_room)) {
+  if (__builtin_expect(!Begin(tail_room), 0)) {
     LeaveCall(head.call, head.start_ns);
     return;
   }
   const Level& level = thread.level[level_];
-  const size_t address_size = head.address.size < kMaxAddress ? head.address.size : kMaxAddress;
-  BeginFrame();
-  writer_.Uint<field::event::kCall>(head.call);
-  writer_.Sint<field::event::kFd>(head.fd);
-  writer_.Uint<field::event::kStartNs>(head.start_ns > level.base_ns ? head.start_ns - level.base_ns : 0);
-  writer_.Uint<field::event::kDurationNs>(head.end_ns - head.start_ns);
-  writer_.Sint<field::event::kResult>(head.result);
-  writer_.Uint<field::event::kError>(head.error);
+  const uint64_t base_ns = level.base_ns;
+  // Our own, in a register: what is written are bytes, which for all the compiler knows may be any member.
+  wire::Writer writer(level.data + level.at.used);
+  length_ = writer.BeginReserved<kRunEvent, kLengthWidth>();
+  writer.Uint<field::event::kCall>(head.call);
+  writer.Sint<field::event::kFd>(head.fd);
+  writer.Uint<field::event::kStartNs>(head.start_ns > base_ns ? head.start_ns - base_ns : 0);
+  writer.Uint<field::event::kDurationNs>(Since(head.start_ns, head.end_ns));
+  writer.Sint<field::event::kResult>(head.result);
+  writer.Uint<field::event::kError>(head.error);
   uint32_t notes = head.notes;
   if (__builtin_expect(head.start_ns == thread.left_ns, 0)) notes |= field::EVENT_NOTE_CAME_BACK;
   size_t kept = head.payload.size;
   if (kept != 0) {
     const size_t fits = kept < room_ ? kept : room_;
-    const size_t written = WritePayload(fits);
-    more_ = written == fits && fits < kept;
-    if (written < fits) kept = written;  // the file that sendfile sent has shrunk since
+    if (__builtin_expect(IsOnePlace(head.payload) && fits <= head.payload.parts->iov_len, 1)) {
+      __builtin_memcpy(writer.BytesSpace<field::event::kPayload>(fits), head.payload.parts->iov_base, fits);
+      carried_ = part_offset_ = fits;
+    } else {
+      writer_ = writer;
+      const size_t written = WritePayload(fits);
+      writer = writer_;
+      if (written < fits) kept = written;  // the file that sendfile sent has shrunk since
+    }
+    more_ = carried_ == fits && fits < kept;
   }
-  if (more_ || head.moved > kept) writer_.Uint<field::event::kPayloadSize>(head.moved);
-  writer_.Uint<field::event::kSize>(head.size);
-  writer_.Uint<field::event::kFlags>(head.flags);
-  writer_.Bytes<kAddress>(head.address.data, address_size);
-  if (more_) notes |= field::EVENT_NOTE_MORE;
-  if (head.moved > kept && (notes & field::EVENT_NOTE_NOT_SEEN) == 0) notes |= field::EVENT_NOTE_CUT;
-  if (vfork_pid_ != 0) notes |= field::EVENT_NOTE_VFORK_CHILD;
-  writer_.Uint<field::event::kNotes>(notes);
-  writer_.Sint<field::event::kNewFd>(head.new_fd);
+  if (__builtin_expect(head.moved > kept || more_, 0)) {
+    writer.Uint<field::event::kPayloadSize>(head.moved);
+    if (more_) notes |= field::EVENT_NOTE_MORE;
+    if (head.moved > kept && (notes & field::EVENT_NOTE_NOT_SEEN) == 0) notes |= field::EVENT_NOTE_CUT;
+  }
+  writer.Uint<field::event::kSize>(head.size);
+  writer.Uint<field::event::kFlags>(head.flags);
+  if (__builtin_expect(head.address.size != 0, 0)) {
+    writer.Bytes<kAddress>(head.address.data, head.address.size < kMaxAddress ? head.address.size : kMaxAddress);
+  }
+  if (__builtin_expect(vfork_pid_ != 0, 0)) notes |= field::EVENT_NOTE_VFORK_CHILD;
+  writer.Uint<field::event::kNotes>(notes);
+  writer.Sint<field::event::kNewFd>(head.new_fd);
+  writer_ = writer;
   ok_ = true;
 }
 
 // Makes a level busy and finds room in it. False: dropped, and counted.
-bool EventWriter::Begin(size_t tail_room) {
+inline bool EventWriter::Begin(size_t tail_room) {
   if (!Recording() || !ThreadIsCurrent(head_.start_ns)) {
     CountUnrecorded();
     return false;
@@ -362,35 +396,33 @@ bool EventWriter::Begin(size_t tail_room) {
 }
 
 // Finds room in the open chunk, or opens another, for `fixed_room` bytes and payload; sets room_. False: dropped.
-bool EventWriter::Reserve(size_t fixed_room) {
-  Level& level = thread.level[level_];
+inline bool EventWriter::Reserve(size_t fixed_room) {
+  const Level& level = thread.level[level_];
   const size_t left = head_.payload.size - carried_;
   const size_t least = fixed_room + (left < kLeastSplit ? left : kLeastSplit);
-  if (__builtin_expect(level.capacity - level.at.used < least || head_.start_ns < level.base_ns, 0)) {
-    // (An event that began before the chunk's first one cannot be told in it: times count upwards from that.)
-    if (least > abi::kChunkBytes[abi::kSizeClasses - 1]) {
-      Drop(abi::kDropTooBig);
-      return false;
-    }
-    const arena::Taken taken = OpenChunk(level_, least, fixed_room + left, head_.start_ns);
-    if (taken != arena::Taken::kYes) {
-      if (taken == arena::Taken::kNo || process_mode.load(std::memory_order_relaxed) == kModeCounting) {
-        Drop(confinement::Active() ? abi::kDropConfined : abi::kDropFull);
-      } else {
-        EndBusy(level_);
-      }
-      return false;
-    }
+  // (An event that began before the chunk's first one cannot be told in it: times count upwards from that.)
+  if (__builtin_expect(level.capacity - level.at.used < least || head_.start_ns < level.base_ns, 0) &&
+      !ReserveAnew(least, fixed_room + left)) {
+    return false;
   }
   room_ = level.capacity - level.at.used - fixed_room;
   return true;
 }
 
-void EventWriter::BeginFrame() {
-  const Level& level = thread.level[level_];
-  writer_ = wire::Writer(level.data + level.at.used);
-  constexpr uint32_t kRunEvent = 3;  // Run.event of proto/trace.proto
-  length_ = writer_.BeginReserved<kRunEvent, kLengthWidth>();
+// Opens another chunk.
+bool EventWriter::ReserveAnew(size_t least, size_t wanted) {
+  if (least > abi::kChunkBytes[abi::kSizeClasses - 1]) {
+    Drop(abi::kDropTooBig);
+    return false;
+  }
+  const arena::Taken taken = OpenChunk(level_, least, wanted, head_.start_ns);
+  if (taken == arena::Taken::kYes) return true;
+  if (taken == arena::Taken::kNo || process_mode.load(std::memory_order_relaxed) == kModeCounting) {
+    Drop(confinement::Active() ? abi::kDropConfined : abi::kDropFull);
+  } else {
+    EndBusy(level_);
+  }
+  return false;
 }
 
 // Writes the next `size` bytes of payload; returns how many there were (fewer only when read from a file).
@@ -455,7 +487,7 @@ void EventWriter::Drop(abi::DropCause cause) {
 // False: nothing was published, because a handler that interrupted us has forked and this is the child, where the event
 // has no business (the parent publishes it), or because the busy section was taken for abandoned, which is counted.
 // published: bytes of payload in the events before this one.
-bool EventWriter::Publish(size_t published) {
+inline bool EventWriter::Publish(size_t published) {
   Level& level = thread.level[level_];
   if (__builtin_expect(Generation() != generation_, 0)) return false;
   if (__builtin_expect(level.ticket != ticket_, 0)) {
@@ -463,14 +495,15 @@ bool EventWriter::Publish(size_t published) {
     return false;
   }
   // A handler came amid the telling and told it itself.
-  if (head_.call == field::CALL_LEFT && !IsDeepest(head_.call, head_.start_ns)) {
+  const bool deepest = IsDeepest(head_.call, head_.start_ns);
+  if (__builtin_expect(head_.call == field::CALL_LEFT && !deepest, 0)) {
     EndBusy(level_);
     return false;
   }
   writer_.EndReserved<kLengthWidth>(length_);
   const uint32_t used = static_cast<uint32_t>(writer_.position() - level.data);
   SignalFence();  // a handler that jumps away leaves either the event committed and the call over, or neither
-  if (level_ == 0 && IsDeepest(head_.call, head_.start_ns)) {
+  if (level_ == 0 && deepest) {
     const Progress over = {used, level.at.calls - 1};
     __atomic_store(&level.at, &over, __ATOMIC_RELAXED);
     SignalFence();
@@ -481,6 +514,7 @@ bool EventWriter::Publish(size_t published) {
   }
   SignalFence();
   level.header->committed.store(used, std::memory_order_release);
+  FetchAhead(writer_.position(), static_cast<size_t>(writer_.position() - length_));
   return true;
 }
 
@@ -502,11 +536,12 @@ void EventWriter::WriteContinuations() {
     const size_t before = carried_;
     const size_t left = head_.payload.size - before;
     const Level& level = thread.level[level_];
-    BeginFrame();
+    writer_ = wire::Writer(level.data + level.at.used);
+    length_ = writer_.BeginReserved<kRunEvent, kLengthWidth>();
     writer_.Uint<field::event::kCall>(head_.call);
     writer_.Sint<field::event::kFd>(head_.fd);
     writer_.Uint<field::event::kStartNs>(head_.start_ns > level.base_ns ? head_.start_ns - level.base_ns : 0);
-    writer_.Uint<field::event::kDurationNs>(head_.end_ns - head_.start_ns);
+    writer_.Uint<field::event::kDurationNs>(Since(head_.start_ns, head_.end_ns));
     const size_t fits = left < room_ ? left : room_;
     const bool whole = WritePayload(fits) == fits;
     uint32_t notes = head_.notes & (field::EVENT_NOTE_PEEK | field::EVENT_NOTE_READ_BACK);

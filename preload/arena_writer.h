@@ -49,6 +49,9 @@ struct Payload {
   uint64_t offset = 0;
 };
 
+// Whether it is one place's, as of recv.
+inline bool IsOnePlace(const Payload& payload) { return payload.messages == nullptr && payload.file < 0; }
+
 // Bytes that moved in a datagram and lie in its places: fewer than msg_len when the caller asked, by MSG_TRUNC, for the
 // true length of one that was cut.
 inline size_t MessageBytes(const mmsghdr& message) {
@@ -103,7 +106,7 @@ class EventWriter {
  private:
   bool Begin(size_t tail_room);
   bool Reserve(size_t fixed_room);
-  void BeginFrame();
+  bool ReserveAnew(size_t least, size_t wanted);
   size_t WritePayload(size_t size);
   void CopyPayload(uint8_t* to, size_t size);
   bool Publish(size_t published);

@@ -63,6 +63,15 @@ struct ByNumber {
 };
 extern constinit __thread ByNumber by_number __attribute__((tls_model("initial-exec")));
 
+// Whether a call on `fd` that is recorded by descriptor has nothing to do with us: the hook hands it on then, in a jump
+// to libc's function, which is in `slot`.
+template <typename Function>
+SOCKTALE_IN_HOOK bool IsNotRecorded(int fd, Function& slot) {
+  const uint8_t entry = fds::Get(fd);
+  return __builtin_expect(by_number.hook == 0 && Recording() && slot != nullptr, 1) && entry != fds::kUnknown &&
+         !fds::RecordsData(entry);
+}
+
 class CallScope {
  public:
   // A call that works on no descriptor, or on several.

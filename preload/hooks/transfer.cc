@@ -118,21 +118,25 @@ EventHead VectorHead(const CallScope& call, ssize_t result, const iovec* parts, 
 // ---- Received --------------------------------------------------------------------------------------------------
 
 INTERPOSE ssize_t read(int fd, void* buf, size_t size) {
+  if (IsNotRecorded(fd, real.read)) return real.read(fd, buf, size);
   CallScope call(Hook::read, fd, Record::kByDescriptor);
   return RecordReceived(call, call.Real(real.read, fd, buf, size), buf, size, 0);
 }
 
 INTERPOSE ssize_t __read(int fd, void* buf, size_t size) {
+  if (IsNotRecorded(fd, real.__read)) return real.__read(fd, buf, size);
   CallScope call(Hook::__read, fd, Record::kByDescriptor);
   return RecordReceived(call, call.Real(real.__read, fd, buf, size), buf, size, 0);
 }
 
 INTERPOSE ssize_t __read_chk(int fd, void* buf, size_t size, size_t buf_size) {
+  if (IsNotRecorded(fd, real.__read_chk)) return real.__read_chk(fd, buf, size, buf_size);
   CallScope call(Hook::__read_chk, fd, Record::kByDescriptor);
   return RecordReceived(call, call.Real(real.__read_chk, fd, buf, size, buf_size), buf, size, 0);
 }
 
 INTERPOSE ssize_t readv(int fd, const iovec* parts, int count) {
+  if (IsNotRecorded(fd, real.readv)) return real.readv(fd, parts, count);
   CallScope call(Hook::readv, fd, Record::kByDescriptor);
   const ssize_t result = call.Real(real.readv, fd, parts, count);
   if (call.recording()) {
@@ -176,16 +180,19 @@ INTERPOSE ssize_t __recvfrom_chk(int fd, void* __restrict buf, size_t size, size
 // ---- Sent ------------------------------------------------------------------------------------------------------
 
 INTERPOSE ssize_t write(int fd, const void* buf, size_t size) {
+  if (IsNotRecorded(fd, real.write)) return real.write(fd, buf, size);
   CallScope call(Hook::write, fd, Record::kByDescriptor);
   return RecordSent(call, call.Real(real.write, fd, buf, size), buf, size, 0);
 }
 
 INTERPOSE ssize_t __write(int fd, const void* buf, size_t size) {
+  if (IsNotRecorded(fd, real.__write)) return real.__write(fd, buf, size);
   CallScope call(Hook::__write, fd, Record::kByDescriptor);
   return RecordSent(call, call.Real(real.__write, fd, buf, size), buf, size, 0);
 }
 
 INTERPOSE ssize_t writev(int fd, const iovec* parts, int count) {
+  if (IsNotRecorded(fd, real.writev)) return real.writev(fd, parts, count);
   CallScope call(Hook::writev, fd, Record::kByDescriptor);
   const ssize_t result = call.Real(real.writev, fd, parts, count);
   if (call.recording()) {
