@@ -21,11 +21,17 @@ def parser(description):
     return made
 
 
-def add_pairs(made):
-    """Adds the options of commands that measure pairs of runs."""
-    made.add_argument('--pairs', type=int, default=5, help='calm pairs of runs for each figure, at least 2 (5)')
-    made.add_argument('--processors', choices=['one', 'all', 'both'], default='both', help='pinned, free, or both')
+def add_pairs(made, pairs=5):
+    """Adds the options of commands that measure pairs of runs and print a table. pairs: as many, if nobody says."""
+    made.add_argument('--pairs', type=int, default=pairs,
+                      help=f'calm pairs of runs for each figure, at least 2 ({pairs})')
     made.add_argument('--markdown', metavar='FILE', help='write the table into FILE, between its marks; -: print it')
+
+
+def add_processors(made, choices=('both', 'one', 'all')):
+    """Adds what processors() takes. The first of the choices holds if nobody says."""
+    made.add_argument('--processors', choices=choices, default=choices[0],
+                      help=f'one: everything shares one; all: free on all of them ({choices[0]})')
 
 
 def parse(made, programs=micro.PROGRAMS):

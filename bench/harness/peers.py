@@ -16,10 +16,11 @@ DATA = ('read', 'write', 'sendto', 'recvfrom')
 
 
 class Peer:
-    """folder: its own, for what it records. A subclass either puts itself before the program (argv) or runs beside it
+    """folder: its own, for what it records. Missing where it is not installed. A subclass either puts itself before the program (argv) or runs beside it
     (start, stop)."""
 
     words = ''
+    installed = ()  # the program, and its package
     records = ''  # less than all calls with all bytes: what
     slow = False  # a tenth of the operations is enough
     only_tcp = False
@@ -27,10 +28,12 @@ class Peer:
     def __init__(self, folder, options):
         self.folder, self.options = folder, options
         self.output = os.path.join(folder, 'recorded')
+        self.service = None  # what runs beside the program
+        self.program = find(*self.installed)
         self.prepare()
 
     def prepare(self):
-        """Raises Missing where it cannot be used here."""
+        """Raises Missing where it is installed and cannot be used here."""
 
     def clear(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -47,6 +50,8 @@ class Peer:
 
     def kill(self):
         """Ends what still runs, after a failure."""
+        if self.service:
+            self.service.kill()
 
     def told(self, _result):
         """What share of the calls with payload it told of, None: not counted. _result: what the workload says."""
@@ -63,11 +68,9 @@ def _payload_calls(result):
 
 class Strace(Peer):
     words = 'strace -f -s 65536'
+    installed = ('strace', 'strace')
     slow = True
     options_of_its = ()
-
-    def prepare(self):
-        self.program = find('strace', 'strace')
 
     def argv(self, program):
         return [self.program, '-f', '-ttt', '-T', '-s', '65536', *self.options_of_its, '-o', self.output, '-e',
@@ -85,10 +88,8 @@ class StraceSeccomp(Strace):
 
 class Ltrace(Peer):
     words = 'ltrace -f -s 65536'
+    installed = ('ltrace', 'ltrace')
     slow = True
-
-    def prepare(self):
-        self.program = find('ltrace', 'ltrace')
 
     def argv(self, program):
         return [self.program, '-f', '-ttt', '-T', '-s', '65536', '-o', self.output, '-e',
@@ -100,11 +101,11 @@ class Ltrace(Peer):
 
 class PerfTrace(Peer):
     words = 'perf trace'
+    installed = ('perf', 'linux-perf')
     records = 'no bytes'
     slow = True
 
     def prepare(self):
-        self.program = find('perf', 'linux-perf')
         _try([self.program, 'trace', '-o', '/dev/stderr', '-e', 'write', '/bin/true'])
 
     def argv(self, program):
@@ -117,12 +118,11 @@ class PerfTrace(Peer):
 
 class Bpftrace(Peer):
     words = 'bpftrace'
+    installed = ('bpftrace', 'bpftrace')
     records = '200 B of a call'
     slow = True
 
     def prepare(self):
-        self.program = find('bpftrace', 'bpftrace')
-        self.service = None
         _try([self.program, '-e', 'tracepoint:syscalls:sys_enter_write { exit(); } interval:ms:200 { exit(); }'])
 
     def start(self, program, processors):
@@ -155,10 +155,6 @@ class Bpftrace(Peer):
             time.sleep(0.05)
         self.service.end(signal.SIGINT, self.options.limit)
 
-    def kill(self):
-        if self.service:
-            self.service.kill()
-
     def told(self, result):
         return self.count_lines(r'^[0-9]+ [0-9]+ [0-9]+ [0-9]+ (read|write|sendto|recvfrom) [0-9]+ ') / \
             _payload_calls(result)
@@ -175,12 +171,11 @@ def _perf_events(pid):
 
 class Dumpcap(Peer):
     words = 'dumpcap -i lo'
+    installed = ('dumpcap', 'wireshark-common')
     records = 'packets, no calls'
     only_tcp = True
 
     def prepare(self):
-        self.program = find('dumpcap', 'wireshark-common')
-        self.service = None
         _try([self.program, '-q', '-i', 'lo', '-a', 'duration:0', '-w', '/dev/null'])
 
     def start(self, program, processors):
@@ -193,31 +188,27 @@ class Dumpcap(Peer):
         dropped = re.search(r'received/dropped on interface .*: (\d+)/(\d+)', self.service.words())
         self.share = None if not dropped else int(dropped[1]) / max(1, int(dropped[1]) + int(dropped[2]))
 
-    def kill(self):
-        if self.service:
-            self.service.kill()
-
     def told(self, result):
         return self.share
 
 
 class Lttng(Peer):
     words = 'LTTng-UST, by bench/lttng'
+    installed = ('lttng', 'lttng-tools')
 
     def prepare(self):
         self.shim = os.path.join(self.options.workloads, 'liblttng_shim.so')
         if not os.path.exists(self.shim):
             raise Missing(f'{self.shim} is not built: package liblttng-ust-dev, then cmake and build anew')
-        self.lttng, self.daemon = find('lttng', 'lttng-tools'), find('lttng-sessiond', 'lttng-tools')
+        self.daemon = find('lttng-sessiond', 'lttng-tools')
         self.read = find('babeltrace2', 'babeltrace2')
         # Beside the folder, which is emptied before each run.
         self.home = self.folder + '.home'
         os.makedirs(self.home, exist_ok=True)
         self.environment = dict(os.environ, LTTNG_HOME=self.home)
-        self.service = None
 
     def control(self, *words):
-        return run([self.lttng, '--no-sessiond', *words], os.sched_getaffinity(0), self.options.limit,
+        return run([self.program, '--no-sessiond', *words], os.sched_getaffinity(0), self.options.limit,
                    self.environment)
 
     def answers(self):
@@ -247,10 +238,6 @@ class Lttng(Peer):
         self.control('stop')
         self.control('destroy', 'bench')
         self.service.end(signal.SIGTERM, self.options.limit)
-
-    def kill(self):
-        if self.service:
-            self.service.kill()
 
     def told(self, result):
         if sum(result.calls.values()) > 400000 or result.bytes > 50_000_000:  # reading it would take minutes
