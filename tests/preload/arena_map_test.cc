@@ -6,28 +6,23 @@
 
 #include <gtest/gtest.h>
 #include <linux/futex.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cstring>
 #include <fstream>
-#include <new>
 #include <string>
 #include <thread>
 
-#include "preload/abi/hooks_hash.h"
 #include "preload/attach.h"
 #include "preload/raw_syscall.h"
+#include "tests/preload/memory_arena.h"
 
 namespace socktale {
 namespace {
 
-constexpr uint64_t kArenaBytes = abi::kHeaderBytes + abi::kSegmentBytes;
-constexpr uint8_t kToken[16] = {4, 5, 6};
 constexpr uint32_t kLargest = abi::kSizeClasses - 1;
 constexpr uint32_t kFirstOfLargest = abi::kChunkCount[0] + abi::kChunkCount[1];
 constexpr uint32_t kSlot = 0, kTid = 1;
@@ -35,34 +30,20 @@ constexpr uint32_t kSlot = 0, kTid = 1;
 class ArenaMapTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const int fd = memfd_create("arena", MFD_CLOEXEC);
-    ASSERT_EQ(ftruncate(fd, static_cast<off_t>(kArenaBytes)), 0);
-    void* const mapped = mmap(nullptr, kArenaBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    ASSERT_NE(mapped, MAP_FAILED);
-    base_ = static_cast<uint8_t*>(mapped);
-    auto& header = *new (base_) abi::ArenaHeader;
-    header.magic = abi::kArenaMagic;
-    header.abi_major = abi::kAbiMajor;
-    header.hooks_hash = abi::kHooksHash;
-    std::memcpy(header.token, kToken, sizeof kToken);
-    header.segments.store(1);
-    header.collector_state.store(abi::kCollectorRunning);
-    ASSERT_TRUE(arena::Map(fd, kToken));
-    close(fd);
+    memory_ = new MemoryArena;
+    ASSERT_TRUE(arena::Map(memory_->fd(), MemoryArena::kToken));
     process_mode.store(kModeRecording);
   }
   static void TearDownTestSuite() {
     process_mode.store(kModeQuiet);
-    munmap(base_, kArenaBytes);
+    delete memory_;
   }
 
   void SetUp() override {
     for (uint32_t i = 0; i < abi::kChunksPerSegment; ++i) StateOf(i).store(abi::kChunkFree);
   }
 
-  static std::atomic<uint32_t>& StateOf(uint32_t number) {
-    return reinterpret_cast<abi::ChunkHeader*>(base_ + abi::kHeaderBytes)[number].state;
-  }
+  static std::atomic<uint32_t>& StateOf(uint32_t number) { return memory_->chunk(number).state; }
 
   arena::Chunk Take() {
     arena::Chunk chunk;
@@ -83,15 +64,15 @@ class ArenaMapTest : public testing::Test {
 
   // As the collector: more room for anybody.
   static void MakeRoom() {
-    auto& header = *reinterpret_cast<abi::ArenaHeader*>(base_);
+    abi::ArenaHeader& header = memory_->header();
     header.room_futex.fetch_add(1);
     syscall(SYS_futex, &header.room_futex, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
   }
 
-  static uint8_t* base_;
+  static MemoryArena* memory_;
   arena::Backlog backlog_ = {};
 };
-uint8_t* ArenaMapTest::base_ = nullptr;
+MemoryArena* ArenaMapTest::memory_ = nullptr;
 
 // Bytes of address space in the mapping that holds `at`; 0: none does.
 uint64_t MappingOf(const void* at) {
@@ -113,8 +94,8 @@ TEST_F(ArenaMapTest, TheLargestChunksAreMappedSoThatOneTouchMayMapAHugePage) {
   EXPECT_EQ(second.data, first.data + abi::kChunkBytes[kLargest]);
   first.data[0] = 1;
   second.data[0] = 2;
-  EXPECT_EQ(base_[abi::kHeaderBytes + abi::kHugePagesOffset], 1);
-  EXPECT_EQ(base_[abi::kHeaderBytes + abi::kHugePagesOffset + abi::kChunkBytes[kLargest]], 2);
+  EXPECT_EQ(memory_->data(first.number)[0], 1);
+  EXPECT_EQ(memory_->data(second.number)[0], 2);
 }
 
 TEST_F(ArenaMapTest, LittleIsMappedWhereAddressSpaceIsLimited) {
@@ -159,7 +140,7 @@ TEST_F(ArenaMapTest, AFullBacklogIsWaitedForAsLongAsRoomIsMade) {
 
 // The collector gives back what it was called for while the other half fills up.
 TEST_F(ArenaMapTest, TheCollectorIsCalledWhenHalfABacklogWaits) {
-  auto& futex = reinterpret_cast<abi::ArenaHeader*>(base_)->collector_futex;
+  auto& futex = memory_->header().collector_futex;
   FillBacklog();
   for (uint32_t i = 0; i < arena::Backlog::kMost / 2 + 1; ++i) {
     StateOf(backlog_.numbers[(backlog_.first + i) % arena::Backlog::kMost]).store(abi::kChunkFree);

@@ -27,7 +27,6 @@
 #include <tuple>
 #include <vector>
 
-#include "preload/abi/hooks_hash.h"
 #include "preload/arena_map.h"
 #include "preload/attach.h"
 #include "preload/fd_table.h"
@@ -35,6 +34,7 @@
 #include "preload/raw_syscall.h"
 #include "proto/event.pb.h"
 #include "proto/event_view.h"
+#include "tests/preload/memory_arena.h"
 
 namespace socktale {
 namespace {
@@ -42,9 +42,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-constexpr uint64_t kArenaBytes = abi::kHeaderBytes + abi::kSegmentBytes;
-constexpr uint8_t kToken[16] = {1, 2, 3};
 
 // An event with what its chunk says of it.
 struct Written {
@@ -56,40 +53,27 @@ struct Written {
 class ArenaWriterTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    fd_ = memfd_create("arena", MFD_CLOEXEC);
-    ASSERT_EQ(ftruncate(fd_, static_cast<off_t>(kArenaBytes)), 0);
-    void* const mapped = mmap(nullptr, kArenaBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
-    ASSERT_NE(mapped, MAP_FAILED);
-    base_ = static_cast<uint8_t*>(mapped);
-    auto& header = *new (base_) abi::ArenaHeader;
-    header.magic = abi::kArenaMagic;
-    header.abi_major = abi::kAbiMajor;
-    header.hooks_hash = abi::kHooksHash;
+    memory_ = new MemoryArena;
+    abi::ArenaHeader& header = memory_->header();
     header.base_ns = Now();
     header.payload_limit = 100;
     header.options = abi::kOptionDropWhenFull;
-    std::memcpy(header.token, kToken, sizeof kToken);
-    header.segments.store(1);
-    header.collector_state.store(abi::kCollectorRunning);
     uint8_t wrong_token[16] = {9};
-    ASSERT_FALSE(arena::Map(fd_, wrong_token));
-    ASSERT_TRUE(arena::Map(fd_, kToken));
+    ASSERT_FALSE(arena::Map(memory_->fd(), wrong_token));
+    ASSERT_TRUE(arena::Map(memory_->fd(), MemoryArena::kToken));
     ASSERT_TRUE(BecomeWriter(7, 0));
     process_mode.store(kModeRecording);
     fds::Configure(0, header.payload_limit);
   }
   static void TearDownTestSuite() {
     process_mode.store(kModeQuiet);
-    munmap(base_, kArenaBytes);
-    close(fd_);
+    delete memory_;
   }
 
   // Empties all chunks, as a collector would: the events of the tests before.
   void SetUp() override { Take(); }
 
-  static abi::ChunkHeader& HeaderAt(uint32_t index) {
-    return reinterpret_cast<abi::ChunkHeader*>(base_ + abi::kHeaderBytes)[index];
-  }
+  static abi::ChunkHeader& HeaderAt(uint32_t index) { return memory_->chunk(index); }
 
   // The events written since the last call, of all threads, each in order. Open chunks are sealed first.
   static std::vector<Written> Take() {
@@ -104,8 +88,7 @@ class ArenaWriterTest : public testing::Test {
     std::vector<Written> written;
     for (const auto& [key, index] : chunks) {
       abi::ChunkHeader& chunk = HeaderAt(index);
-      const char* const data = reinterpret_cast<const char*>(base_ + abi::kHeaderBytes + abi::ChunkDataOffset(index));
-      absl::string_view rest(data, chunk.committed.load());
+      absl::string_view rest(memory_->data(index), chunk.committed.load());
       for (;;) {
         absl::string_view bytes;
         bool found = false;
@@ -134,11 +117,9 @@ class ArenaWriterTest : public testing::Test {
   }
 
  private:
-  static int fd_;
-  static uint8_t* base_;
+  static MemoryArena* memory_;
 };
-int ArenaWriterTest::fd_ = -1;
-uint8_t* ArenaWriterTest::base_ = nullptr;
+MemoryArena* ArenaWriterTest::memory_ = nullptr;
 
 TEST_F(ArenaWriterTest, WritesEveryFieldOfTheHeadAndWhatFollows) {
   EventHead head = Head(-3);
