@@ -196,7 +196,6 @@ class RecordingSession final : public Session {
   uint64_t next_unattached_ns_ = 0;
   bool older_unattached_due_ = false;
   uint64_t last_drain_ns_ = 0;
-  bool drained_much_ = false;  // by the last drain
   bool called_ = false;        // a program called us out of the last sleep, and nothing was drained since
   uint64_t waited_ns_ = 0;     // when a writer was last seen to wait for room (ns since the trace began); 0: never
   uint64_t woken_for_ = 0;     // chunks freed when writers were last woken
@@ -276,16 +275,14 @@ void RecordingSession::WakeIfFreed() {
 // Writes what is committed now (pass_ns) to the file, and gives it to the aggregator to wait there.
 absl::Status RecordingSession::WriteCommitted(bool everything, uint64_t pass_ns) {
   if (arena_.header().waiters.load(std::memory_order_relaxed) != 0) waited_ns_ = pass_ns;
-  const uint64_t bytes = reader_.Measure().bytes;
-  const bool behind =
-      called_ || bytes > kBehindBytes || Crowded(1, 2) || (waited_ns_ != 0 && pass_ns - waited_ns_ < kBehindNs);
+  const bool behind = called_ || reader_.Measure().bytes > kBehindBytes || Crowded(1, 2) ||
+                      (waited_ns_ != 0 && pass_ns - waited_ns_ < kBehindNs);
   RETURN_IF_ERROR(
       builder_.Drain({.everything = everything, .compress = options_.compress && !behind, .now_ns = pass_ns}, [this] {
         Beat();
         if (reader_.chunks_freed() - woken_for_ >= kChunksPerWake) WakeIfFreed();
       }));
   last_drain_ns_ = MonotonicNs();
-  drained_much_ = bytes > kBehindBytes;
   called_ = false;
   WakeIfFreed();
   return absl::OkStatus();
@@ -377,7 +374,7 @@ absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {
     }
     images_.SettleEnded();
     GrowIfCrowded();
-    if (drained_much_) Linger();
+    if (ready.bytes > kBehindBytes) Linger();
     if (reader_.Measure().bytes >= kTakeBytes) max_wait_ms = 0;
   } else {
     GrowIfCrowded();

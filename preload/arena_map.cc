@@ -50,9 +50,9 @@ constexpr uint64_t kWaitNs = 100'000'000;        // one wait for room; then the 
 constexpr uint64_t kPatienceNs = 2'000'000'000;  // a collector whose heart stands still this long is not waited for
 constexpr uint32_t kChunksPerWake = 64;          // a sleeping collector is woken at every 64th chunk taken
 constexpr uint32_t kBacklogPerWake = Backlog::kMost / 2;  // and when so many wait for it in one backlog
-constexpr uint64_t kBacklogWaitNs = 10'000'000;       // the oldest chunk of a backlog is waited for while room is made
-                                                      // for anybody at least so often,
-constexpr uint64_t kBacklogPatienceNs = 200'000'000;  // and so long in all
+// The oldest chunk of a backlog is waited for while room is made for anybody at least so often, and so long in all.
+constexpr uint64_t kBacklogWaitNs = 10'000'000;
+constexpr uint64_t kBacklogPatienceNs = 200'000'000;
 
 // Heartbeat at which patience ended, plus 1: until the heart moves again, nobody waits. 0: patient.
 constinit std::atomic<uint64_t> gave_up_at{0};

@@ -301,10 +301,6 @@ void TellLeftWithin(uint32_t call, uint64_t start_ns) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 // The chunk's next lines were last in the cache of the processor that the collector runs on: to have them when the next
 // event comes, which is likely of the same size, they are asked for now.
 inline void FetchAhead(const uint8_t* at, size_t size) {
@@ -327,15 +323,8 @@ EventWriter::EventWriter(const EventHead& head, size_t tail_room) : head_(head) 
     LeaveCall(head.call, head.start_ns);
     return;
   }
-  const Level& level = thread.level[level_];
-  const uint64_t base_ns = level.base_ns;
   // Our own, in a register: what is written are bytes, which for all the compiler knows may be any member.
-  wire::Writer writer(level.data + level.at.used);
-  length_ = writer.BeginReserved<kRunEvent, kLengthWidth>();
-  writer.Uint<field::event::kCall>(head.call);
-  writer.Sint<field::event::kFd>(head.fd);
-  writer.Uint<field::event::kStartNs>(head.start_ns > base_ns ? head.start_ns - base_ns : 0);
-  writer.Uint<field::event::kDurationNs>(Since(head.start_ns, head.end_ns));
+  wire::Writer writer = BeginEvent();
   writer.Sint<field::event::kResult>(head.result);
   writer.Uint<field::event::kError>(head.error);
   uint32_t notes = head.notes;
@@ -343,7 +332,7 @@ EventWriter::EventWriter(const EventHead& head, size_t tail_room) : head_(head) 
   size_t kept = head.payload.size;
   if (kept != 0) {
     const size_t fits = kept < room_ ? kept : room_;
-    if (__builtin_expect(IsOnePlace(head.payload) && fits <= head.payload.parts->iov_len, 1)) {
+    if (__builtin_expect(IsOfParts(head.payload) && fits <= head.payload.parts->iov_len, 1)) {
       __builtin_memcpy(writer.BytesSpace<field::event::kPayload>(fits), head.payload.parts->iov_base, fits);
       carried_ = part_offset_ = fits;
     } else {
@@ -423,6 +412,18 @@ bool EventWriter::ReserveAnew(size_t least, size_t wanted) {
     EndBusy(level_);
   }
   return false;
+}
+
+// Begins the frame and writes the fields that each event of a call has, those of its continuations too.
+inline wire::Writer EventWriter::BeginEvent() {
+  const Level& level = thread.level[level_];
+  wire::Writer writer(level.data + level.at.used);
+  length_ = writer.BeginReserved<kRunEvent, kLengthWidth>();
+  writer.Uint<field::event::kCall>(head_.call);
+  writer.Sint<field::event::kFd>(head_.fd);
+  writer.Uint<field::event::kStartNs>(Since(level.base_ns, head_.start_ns));
+  writer.Uint<field::event::kDurationNs>(Since(head_.start_ns, head_.end_ns));
+  return writer;
 }
 
 // Writes the next `size` bytes of payload; returns how many there were (fewer only when read from a file).
@@ -535,13 +536,7 @@ void EventWriter::WriteContinuations() {
     if (!Reserve(kHeadRoom)) return;  // the rest is counted as dropped
     const size_t before = carried_;
     const size_t left = head_.payload.size - before;
-    const Level& level = thread.level[level_];
-    writer_ = wire::Writer(level.data + level.at.used);
-    length_ = writer_.BeginReserved<kRunEvent, kLengthWidth>();
-    writer_.Uint<field::event::kCall>(head_.call);
-    writer_.Sint<field::event::kFd>(head_.fd);
-    writer_.Uint<field::event::kStartNs>(head_.start_ns > level.base_ns ? head_.start_ns - level.base_ns : 0);
-    writer_.Uint<field::event::kDurationNs>(Since(head_.start_ns, head_.end_ns));
+    writer_ = BeginEvent();
     const size_t fits = left < room_ ? left : room_;
     const bool whole = WritePayload(fits) == fits;
     uint32_t notes = head_.notes & (field::EVENT_NOTE_PEEK | field::EVENT_NOTE_READ_BACK);

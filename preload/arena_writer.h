@@ -49,8 +49,8 @@ struct Payload {
   uint64_t offset = 0;
 };
 
-// Whether it is one place's, as of recv.
-inline bool IsOnePlace(const Payload& payload) { return payload.messages == nullptr && payload.file < 0; }
+// Whether it comes from `parts`.
+inline bool IsOfParts(const Payload& payload) { return payload.messages == nullptr && payload.file < 0; }
 
 // Bytes that moved in a datagram and lie in its places: fewer than msg_len when the caller asked, by MSG_TRUNC, for the
 // true length of one that was cut.
@@ -107,6 +107,7 @@ class EventWriter {
   bool Begin(size_t tail_room);
   bool Reserve(size_t fixed_room);
   bool ReserveAnew(size_t least, size_t wanted);
+  wire::Writer BeginEvent();
   size_t WritePayload(size_t size);
   void CopyPayload(uint8_t* to, size_t size);
   bool Publish(size_t published);

@@ -72,8 +72,8 @@ enum CollectorSleep : uint32_t {
   kCollectorAway = 3,    // nobody can be called any more
 };
 
-// How a shim tells the time by the processor's time stamp counter: ns of CLOCK_MONOTONIC = base_ns + (ticks - base_ticks)
-// * mult / 2^32. Written by the collector alone, which goes on adjusting it (collector/shared_clock.h); read by
+// How a shim tells the time by the processor's time stamp counter: ns of CLOCK_MONOTONIC =
+// base_ns + (ticks - base_ticks) * mult / 2^32. Written by the collector alone, which goes on adjusting it (collector/shared_clock.h); read by
 // preload/abi/shared_clock.h.
 struct SharedClock {
   std::atomic<uint32_t> sequence;  // odd while the rest changes; raised before and after
@@ -188,7 +188,8 @@ constexpr uint64_t ChunkDataOffset(uint32_t index) {
 }
 static_assert(ChunkDataOffset(kChunksPerSegment) == kSegmentBytes);
 
-// The 64 KiB chunks lie in huge pages where the collector can have them: whoever maps one whole, aligned, touches it once.
+// The first 64 KiB chunks lie in huge pages where the collector can have them: whoever maps such a page whole and aligned
+// touches it once.
 inline constexpr uint64_t kHugePageBytes = 2 << 20;
 inline constexpr uint64_t kHugePagesOffset = ChunkDataOffset(kChunkCount[0] + kChunkCount[1]);  // in a segment
 static_assert(kHeaderBytes % kHugePageBytes == 0 && kSegmentBytes % kHugePageBytes == 0 &&
