@@ -154,7 +154,9 @@ bool ArenaReader::TakeInto(std::string& out, size_t target_bytes, bool everythin
       Chunk& chunk = *chunks_.find(number)->second;
       if (sequence != writer.next_sequence && !everything && !chunk.ended) break;
       writer.next_sequence = sequence;
+      entry_ns_ = writer.entry_ns;
       TakeChunk(number, chunk, out, now_ns, totals, images, taken);
+      writer.entry_ns = std::max(writer.entry_ns, entry_ns_);
       if (!chunk.bad && !chunk.done) break;
       writer.chunks.erase(sequence);  // the writer goes on with its next one
       writer.next_sequence = sequence + 1;
@@ -239,6 +241,7 @@ uint32_t ArenaReader::Validate(absl::string_view bytes, const Chunk& chunk, uint
     }
     if (!event.ok()) break;
     const uint64_t entry = std::min(chunk.base_ns + start, now_ns);
+    entry_ns_ = entry;
     totals.first_ns = std::min(totals.first_ns, entry);
     totals.last_ns = std::max(totals.last_ns, std::min(duration, now_ns - entry) + entry);
     ++totals.events;
@@ -257,6 +260,15 @@ void ArenaReader::FreeIfDone(uint32_t number, Chunk& chunk) {
   --in_use_[abi::ClassOfChunk(chunk.index)];
   chunks_.erase(number);
   ++freed_;
+}
+
+uint64_t ArenaReader::SettledBefore() const {
+  uint64_t settled_ns = UINT64_MAX;
+  for (const WriterKey& key : pass_) {
+    const auto writer = writers_.find(key);
+    if (writer != writers_.end()) settled_ns = std::min(settled_ns, writer->second.entry_ns);
+  }
+  return settled_ns;
 }
 
 void ArenaReader::Written(const std::vector<Taken>& taken) {

@@ -102,6 +102,10 @@ class ArenaReader {
   bool TakeInto(std::string& out, size_t target_bytes, bool everything, uint64_t now_ns, RunTotals& totals,
                 absl::flat_hash_set<uint32_t>& images, std::vector<Taken>& taken);
 
+  // Amid a pass: of what it has yet to take, nothing takes effect before this (ns since the trace began). UINT64_MAX:
+  // the pass is over.
+  uint64_t SettledBefore() const;
+
   // The bytes of `taken` stand in the file: frees the chunks that are sealed and wholly written.
   void Written(const std::vector<Taken>& taken);
 
@@ -151,6 +155,7 @@ class ArenaReader {
   struct Writer {
     uint64_t next_sequence = 1;
     std::map<uint64_t, uint32_t> chunks;  // not done, by sequence → number in chunks_
+    uint64_t entry_ns = 0;                // of the event taken last
   };
   // What there is to take of a chunk.
   struct Available {
@@ -183,6 +188,7 @@ class ArenaReader {
   uint32_t in_use_[abi::kSizeClasses] = {};
   uint64_t freed_ = 0;
   uint64_t malformed_ = 0;
+  uint64_t entry_ns_ = 0;  // of the event that Validate saw last
   EventView event_;
 };
 

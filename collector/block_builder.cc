@@ -8,7 +8,8 @@
 
 namespace socktale {
 
-absl::Status BlockBuilder::Drain(const Options& options, const std::function<void()>& written) {
+absl::Status BlockBuilder::Drain(const Options& options, const std::function<void()>& written,
+                                 const std::function<void()>& told) {
   reader_.BeginPass();
   bool more = true;
   while (more) {
@@ -19,6 +20,7 @@ absl::Status BlockBuilder::Drain(const Options& options, const std::function<voi
     more = reader_.TakeInto(events_, kBlockTargetBytes, options.everything, options.now_ns, totals, images_, taken_);
     if (events_.empty()) continue;
     RETURN_IF_ERROR(WriteBlock(totals, options.compress, written));
+    told();
   }
   return absl::OkStatus();
 }

@@ -37,9 +37,10 @@ class BlockBuilder {
     uint64_t now_ns = 0;  // ns since the trace began; no event is later
   };
 
-  // Takes all that is committed now and writes it. written: called after each block. An error of the file leaves the
-  // chunks as they are: their bytes can still be salvaged.
-  absl::Status Drain(const Options& options, const std::function<void()>& written);
+  // Takes all that is committed now and writes it. For each block, written is called when its chunks are given back,
+  // told when the sink has had its runs, too. An error of the file leaves the chunks as they are: their bytes can still
+  // be salvaged.
+  absl::Status Drain(const Options& options, const std::function<void()>& written, const std::function<void()>& told);
 
   // Return time of the latest event written so far, ns since the trace began.
   uint64_t last_ns() const { return last_ns_; }

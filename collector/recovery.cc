@@ -123,8 +123,8 @@ absl::Status Recovery::Salvage(const Arena& arena, TraceFileWriter& writer) {
   reader.Look(true);
   const uint64_t now = MonotonicNs();
   BlockBuilder builder(&reader, &writer, [](const RunView&, uint64_t) {});  // read with the others, from the file
-  RETURN_IF_ERROR(
-      builder.Drain({.everything = true, .compress = true, .now_ns = now - std::min(now, arena.base_ns())}, [] {}));
+  RETURN_IF_ERROR(builder.Drain(
+      {.everything = true, .compress = true, .now_ns = now - std::min(now, arena.base_ns())}, [] {}, [] {}));
   calls_in_progress_ = reader.CallsInProgress();
   damaged_ += reader.malformed_chunks();
   arena_tables_.emplace();

@@ -70,6 +70,11 @@ constexpr uint64_t kUnattachedNs = 100 * kMillisecondNs;
 
 // An event may become visible so much later than its call returned: its thread may have to wait for a processor.
 constexpr uint64_t kCommitSlackNs = 20 * kMillisecondNs;
+// With more events than this waiting in the aggregator (a hundred bytes each), some are applied amid a pass, too, so
+// many after each block that the waiting ones become fewer: a block holds some thousand.
+constexpr size_t kManyWaiting = 20'000;
+constexpr size_t kAppliedPerBlock = 20'000;
+
 // A close or dup2 in progress holds the order of things back so long at most.
 constexpr uint64_t kLongestCloseNs = 5 * kSecondNs;
 
@@ -153,10 +158,12 @@ class RecordingSession final : public Session {
   uint64_t Now() const { return MonotonicNs() - arena_.base_ns(); }
   void RunWritten(const RunView& run, uint64_t block);
   absl::Status Drain(bool everything);
-  absl::Status WriteCommitted(bool everything, uint64_t pass_ns);
+  enum class Settling { kYes, kNo };
+  absl::Status WriteCommitted(bool everything, uint64_t pass_ns, Settling settling);
   absl::Status CheckUnattached(uint64_t since_ns);
   void TellGone(const std::vector<UnrecordedPrograms::Process>& gone, uint64_t end_ns);
   void KeepUp();
+  bool Pressing() const;
   bool Due(const ArenaReader::Ready& ready, uint64_t now) const;
   void WakeIfFreed();
   void Linger();
@@ -245,11 +252,15 @@ void RecordingSession::GrowIfCrowded() {
   if (!arena_.Grow().ok()) next_growth_ns_ = now + kGrowAgainNs;
 }
 
+// Programs wait for room, or will soon.
+bool RecordingSession::Pressing() const {
+  return Crowded(1, 2) || arena_.header().waiters.load(std::memory_order_relaxed) > 0;
+}
+
 bool RecordingSession::Due(const ArenaReader::Ready& ready, uint64_t now) const {
   if (ready.bytes == 0) return ready.sealed > 0 || images_.any_ended();
   return ready.bytes >= kTakeBytes || images_.any_ended() ||
-         now - last_drain_ns_ >= (on_run_ ? kTakeLiveNs : kTakeNs) || Crowded(1, 2) ||
-         arena_.header().waiters.load(std::memory_order_relaxed) > 0;
+         now - last_drain_ns_ >= (on_run_ ? kTakeLiveNs : kTakeNs) || Pressing();
 }
 
 // What lies before it is settled: every event with an earlier return (for ends: entry) was in the pass that began at
@@ -272,16 +283,23 @@ void RecordingSession::WakeIfFreed() {
   arena_.WakeWriters();
 }
 
-// Writes what is committed now (pass_ns) to the file, and gives it to the aggregator to wait there.
-absl::Status RecordingSession::WriteCommitted(bool everything, uint64_t pass_ns) {
+// Writes what is committed now (pass_ns) to the file, and gives it to the aggregator to wait there; with `settling` not
+// for ever, however much there is.
+absl::Status RecordingSession::WriteCommitted(bool everything, uint64_t pass_ns, Settling settling) {
   if (arena_.header().waiters.load(std::memory_order_relaxed) != 0) waited_ns_ = pass_ns;
   const bool behind = called_ || reader_.Measure().bytes > kBehindBytes || Crowded(1, 2) ||
                       (waited_ns_ != 0 && pass_ns - waited_ns_ < kBehindNs);
-  RETURN_IF_ERROR(
-      builder_.Drain({.everything = everything, .compress = options_.compress && !behind, .now_ns = pass_ns}, [this] {
-        Beat();
-        if (reader_.chunks_freed() - woken_for_ >= kChunksPerWake) WakeIfFreed();
-      }));
+  const uint64_t horizon_ns = Horizon(pass_ns);
+  const auto written = [this] {
+    Beat();
+    if (reader_.chunks_freed() - woken_for_ >= kChunksPerWake) WakeIfFreed();
+  };
+  const auto told = [this, horizon_ns, settling] {
+    if (settling == Settling::kNo || aggregator_.waiting() < kManyWaiting) return;
+    aggregator_.Advance(std::min(horizon_ns, reader_.SettledBefore()), kAppliedPerBlock);
+  };
+  RETURN_IF_ERROR(builder_.Drain(
+      {.everything = everything, .compress = options_.compress && !behind, .now_ns = pass_ns}, written, told));
   last_drain_ns_ = MonotonicNs();
   called_ = false;
   WakeIfFreed();
@@ -299,8 +317,14 @@ void RecordingSession::Linger() {
 
 absl::Status RecordingSession::Drain(bool everything) {
   const uint64_t pass_ns = Now();
-  RETURN_IF_ERROR(WriteCommitted(everything, pass_ns));
-  aggregator_.Advance(Horizon(pass_ns));
+  RETURN_IF_ERROR(WriteCommitted(everything, pass_ns, Settling::kYes));
+  const uint64_t horizon_ns = Horizon(pass_ns);
+  while (aggregator_.Advance(horizon_ns, kAppliedPerBlock)) {
+    Beat();
+    images_.LookAround(false);
+    // Programs that wait for room wait for no count of ours.
+    if (Pressing()) RETURN_IF_ERROR(WriteCommitted(everything, Now(), Settling::kYes));
+  }
   return absl::OkStatus();
 }
 
@@ -323,14 +347,14 @@ void RecordingSession::TellGone(const std::vector<UnrecordedPrograms::Process>& 
   }
 }
 
-// While the aggregator is busy: programs must neither take the collector for stuck nor wait for room. What it has been
-// told of processes stays as it is meanwhile.
+// While the aggregator makes tables: programs must neither take the collector for stuck nor wait for room. What it has
+// been told of processes stays as it is meanwhile.
 void RecordingSession::KeepUp() {
   Beat();
   if (finished_ || !stopped_.empty()) return;
   images_.LookAround(false);
   if (!Due(reader_.Measure(), MonotonicNs())) return;
-  if (const absl::Status written = WriteCommitted(false, Now()); !written.ok()) Stop(written);
+  if (const absl::Status written = WriteCommitted(false, Now(), Settling::kNo); !written.ok()) Stop(written);
 }
 
 absl::Status RecordingSession::Poll(int max_wait_ms, int extra_fd) {

@@ -24,10 +24,9 @@ struct Aggregator::State {
   std::vector<Joined> joined;  // connections of the last Snapshot
   Meanwhile meanwhile;
 
-  void Advance(uint64_t to_ns) {
+  bool Advance(uint64_t to_ns, size_t most) {
     horizon_ns = std::max(horizon_ns, to_ns);
-    pending.Take(horizon_ns);
-    machine.Apply(pending, horizon_ns, meanwhile);
+    return machine.Apply(pending, horizon_ns, most);
   }
 };
 
@@ -41,8 +40,7 @@ absl::Status Aggregator::Add(const RunView& run, uint64_t block, uint64_t now_ns
   while (true) {
     RETURN_IF_ERROR(state_->pending.Add(rest, block, now_ns, state_->most_waiting));
     if (rest.events.empty()) return absl::OkStatus();
-    const uint64_t median_ns = state_->pending.MedianKey();
-    state_->Advance(median_ns == UINT64_MAX ? median_ns : median_ns + 1);
+    state_->machine.Apply(state_->pending, UINT64_MAX, state_->pending.waiting() / 2);
   }
 }
 
@@ -50,7 +48,9 @@ void Aggregator::LimitWaiting(size_t most) { state_->most_waiting = std::max<siz
 
 void Aggregator::WhileBusy(std::function<void()> work) { state_->meanwhile.Set(std::move(work)); }
 
-void Aggregator::Advance(uint64_t horizon_ns) { state_->Advance(horizon_ns); }
+bool Aggregator::Advance(uint64_t horizon_ns, size_t most) { return state_->Advance(horizon_ns, most); }
+
+size_t Aggregator::waiting() const { return state_->pending.waiting(); }
 
 void Aggregator::ProcessEnded(uint32_t image, uint64_t end_ns) {
   state_->machine.Ended({.end_ns = end_ns, .image = image});
@@ -100,7 +100,7 @@ void Aggregator::NotRecorded(uint32_t pid, const Image& image, const char* kind,
 }
 
 Tables Aggregator::Snapshot(uint64_t end_ns) {
-  state_->Advance(state_->horizon_ns);  // what came late
+  state_->Advance(state_->horizon_ns, SIZE_MAX);  // what came late
   const World& world = state_->machine.world();
   state_->joined = JoinFlows(world, state_->meanwhile);
   state_->meanwhile.Work();

@@ -40,17 +40,21 @@ class Aggregator {
   absl::Status Add(const RunView& run, uint64_t block, uint64_t now_ns = UINT64_MAX);
 
   // Lets at most so many events wait (at least 2; a record of about 100 bytes each, and what it refers to). Where more
-  // would have to, the older half is applied before its time, which may put events of different threads out of order.
-  // For files, which anybody may have written; what a collector keeps is bounded by its arena, and never put out of
-  // order.
+  // would have to, the first half of them is applied before its time, which may put events of different threads out of
+  // order. For files, which anybody may have written; what a collector keeps is bounded by its arena, and never put out
+  // of order.
   void LimitWaiting(size_t most);
 
-  // Sets work to be done every few milliseconds while Advance and Snapshot are about theirs, which may take seconds. It
-  // may call Add, where no limit is set, and no other function.
+  // Sets work to be done every few milliseconds while Snapshot is about its own, which may take seconds. It may call
+  // Add, where no limit is set, and no other function.
   void WhileBusy(std::function<void()> work);
 
-  // Applies what was added with a time before horizon_ns (ns since the trace began). UINT64_MAX: everything.
-  void Advance(uint64_t horizon_ns);
+  // Applies what was added with a time before horizon_ns (ns since the trace began; UINT64_MAX: everything), at most
+  // `most` events. Returns whether there are more of these.
+  bool Advance(uint64_t horizon_ns, size_t most = SIZE_MAX);
+
+  // Events that wait for their turn.
+  size_t waiting() const;
 
   // The collector knows things that events do not say. Ends take effect in their turn, as events do.
   // A pid counts in pid_namespace (its inode); 0: not known, which takes the latest of that pid in any.

@@ -51,20 +51,27 @@ void Machine::Ended(const ProcessEnd& end) {
                end);
 }
 
-void Machine::Apply(const Pending& pending, uint64_t horizon_ns, Meanwhile& meanwhile) {
-  streams_.resize(pending.streams().size());
+bool Machine::Apply(Pending& pending, uint64_t horizon_ns, size_t most) {
   EventView event;
   const EventView nothing;
   size_t ended = 0;
-  for (size_t i = 0; i < pending.taken(); ++i) {
-    meanwhile.Step();
-    const Record& record = pending.record(i);
-    while (ended < ends_.size() && ends_[ended].end_ns < record.key_ns) Apply(ends_[ended++]);
-    const bool more = pending.Rest(record, event);
-    Apply(record, more ? event : nothing, pending.streams()[record.stream], streams_[record.stream]);
+  bool more = false;
+  for (size_t applied = 0;; ++applied) {
+    const Record* const record = pending.First();
+    if (record == nullptr || record->key_ns >= horizon_ns) break;
+    more = applied >= most;
+    if (more) break;
+    if (streams_.size() < pending.streams().size()) streams_.resize(pending.streams().size());
+    while (ended < ends_.size() && ends_[ended].end_ns < record->key_ns) Apply(ends_[ended++]);
+    const bool has_rest = Pending::Rest(*record, event);
+    Apply(*record, has_rest ? event : nothing, pending.streams()[record->stream], streams_[record->stream]);
+    pending.DropFirst();
   }
-  while (ended < ends_.size() && (ends_[ended].end_ns < horizon_ns || horizon_ns == UINT64_MAX)) Apply(ends_[ended++]);
+  while (!more && ended < ends_.size() && (ends_[ended].end_ns < horizon_ns || horizon_ns == UINT64_MAX)) {
+    Apply(ends_[ended++]);
+  }
   ends_.erase(ends_.begin(), ends_.begin() + static_cast<ptrdiff_t>(ended));
+  return more;
 }
 
 void Machine::Apply(const ProcessEnd& end) {

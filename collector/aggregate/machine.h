@@ -14,7 +14,6 @@
 #include "absl/container/flat_hash_map.h"
 #include "collector/aggregate/descriptors.h"
 #include "collector/aggregate/flows.h"
-#include "collector/aggregate/meanwhile.h"
 #include "collector/aggregate/pending.h"
 #include "collector/aggregate/processes.h"
 #include "collector/aggregate/state.h"
@@ -26,9 +25,9 @@ class Machine {
   explicit Machine(const Limits& limits)
       : world_(limits), flows_(world_), descriptors_(world_, flows_), processes_(world_, descriptors_) {}
 
-  // Takes what `pending` has out, in its order. horizon_ns: ends of processes before it are applied, too. meanwhile:
-  // worked off now and then; it may add to what waits.
-  void Apply(const Pending& pending, uint64_t horizon_ns, Meanwhile& meanwhile);
+  // Takes out of `pending` what takes effect before horizon_ns, and applies it, with ends of processes before that; at
+  // most `most` events. Returns whether there are more of them.
+  bool Apply(Pending& pending, uint64_t horizon_ns, size_t most);
 
   // A process is known to have ended, by one of its images, by its pid, or because its parent, which waited for it as
   // after vfork, goes on (the others are 0): unless it executed a program. Takes effect in its turn, for its last

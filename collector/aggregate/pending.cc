@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Events → records, and records in order of time.
+// Events → records, and the streams' queues merged.
 
 #include "collector/aggregate/pending.h"
 
@@ -14,6 +14,9 @@
 
 namespace socktale {
 namespace {
+
+// Slabs that are kept for the next events when no more wait: some MiB.
+constexpr size_t kSlabsKept = 16;
 
 // Ends count from the call's entry: another thread may be given the number while the call still runs. So does fork:
 // the child has the table as of then.
@@ -59,21 +62,27 @@ Rest WhatRemains(const EventView& event) {
   return Rest::kAll;
 }
 
-// Appends an encoded event without its payload field (tag 7, length, bytes), or whole where that cannot be cut out.
-void AppendWithoutPayload(absl::string_view bytes, absl::string_view payload, std::string& to) {
+std::unique_ptr<char[]> Copy(absl::string_view head, absl::string_view tail, uint32_t& size) {
+  size = static_cast<uint32_t>(head.size() + tail.size());
+  auto copy = std::make_unique_for_overwrite<char[]>(size);
+  std::copy(head.begin(), head.end(), copy.get());
+  std::copy(tail.begin(), tail.end(), copy.get() + head.size());
+  return copy;
+}
+
+// Copies an encoded event without its payload field (tag 7, length, bytes), or whole where that cannot be cut out.
+std::unique_ptr<char[]> CopyWithoutPayload(absl::string_view bytes, absl::string_view payload, uint32_t& size) {
   constexpr char kPayloadTag = 7 << 3 | 2;
-  size_t begin = static_cast<size_t>(payload.data() - bytes.data());
   if (!payload.empty()) {
+    size_t begin = static_cast<size_t>(payload.data() - bytes.data());
+    const size_t end = begin + payload.size();
     if (begin > 0) --begin;  // the length's last byte; those before it have their top bit set
     while (begin > 0 && (bytes[begin - 1] & 0x80) != 0) --begin;
     if (begin > 0 && bytes[begin - 1] == kPayloadTag) {
-      to.append(bytes.data(), begin - 1);
-      const size_t end = static_cast<size_t>(payload.data() - bytes.data()) + payload.size();
-      to.append(bytes.data() + end, bytes.size() - end);
-      return;
+      return Copy(bytes.substr(0, begin - 1), bytes.substr(end), size);
     }
   }
-  to.append(bytes.data(), bytes.size());
+  return Copy(bytes, {}, size);
 }
 
 }  // namespace
@@ -96,29 +105,49 @@ uint32_t Pending::StreamOf(const RunView& run) {
     stream.tid = run.tid;
     stream.level = run.level;
     stream.thread_start_ns = run.thread_start_ns;
+    queues_.emplace_back();
   }
   return entry->second;
 }
 
+uint32_t Pending::FreePlace() {
+  if (free_ == kNone) {
+    const uint32_t first = static_cast<uint32_t>(slabs_.size()) * kPlacesPerSlab;
+    Place* const slab = slabs_.emplace_back(std::make_unique<Place[]>(kPlacesPerSlab)).get();
+    for (uint32_t i = 0; i + 1 < kPlacesPerSlab; ++i) slab[i].next = first + i + 1;
+    free_ = first;
+  }
+  return std::exchange(free_, place(free_).next);
+}
+
+Pending::Head Pending::HeadOf(uint32_t stream) const {
+  const Place& first = place(queues_[stream].first);
+  return {first.record.key_ns, first.number, stream};
+}
+
 absl::Status Pending::Add(RunView& run, uint64_t block, uint64_t now_ns, size_t most) {
   const uint32_t stream = StreamOf(run);
-  while (waiting_.size() < most) {
+  Queue& queue = queues_[stream];
+  while (waiting_ < most) {
     absl::string_view bytes;
     bool found = false;
     RETURN_IF_ERROR(NextEvent(run.events, bytes, found));
     if (!found) return absl::OkStatus();
     RETURN_IF_ERROR(ParseEvent(bytes, run.base_ns, event_));
     const EventView& event = event_;
-    Record& record = waiting_.emplace_back();
+    const uint32_t at = FreePlace();
+    Place& taken = place(at);
+    taken.number = next_number_++;
+    taken.next = kNone;
+    Record& record = taken.record;
     record.start_ns = std::min(event.start_ns, now_ns);
     record.end_ns = std::min(std::max(event.start_ns, event.end_ns()), now_ns);  // a hostile duration may wrap
-    uint64_t& last_key_ns = streams_[stream].last_key_ns;
     record.continuation = event.continuation != 0;
-    record.key_ns = record.continuation
-                        ? last_key_ns
-                        : std::max(last_key_ns, CountsFromEntry(event.call) ? record.start_ns : record.end_ns);
+    const uint64_t time_ns = CountsFromEntry(event.call) ? record.start_ns : record.end_ns;
     // A time that is no time must not hold back what the thread does later.
-    if (record.key_ns < UINT64_MAX / 2) last_key_ns = record.key_ns;
+    const bool plausible = !record.continuation && time_ns < UINT64_MAX / 2;
+    if (plausible) queue.last_key_ns = std::max(queue.last_key_ns, time_ns);
+    record.key_ns = queue.last_key_ns;
     record.result = event.result;
     record.moved = MovedBytes(event);
     record.kept = (event.notes & EVENT_NOTE_PEEK) != 0 ? 0 : event.payload.size();
@@ -131,54 +160,69 @@ absl::Status Pending::Add(RunView& run, uint64_t block, uint64_t now_ns, size_t 
     record.notes = event.notes;
     record.error = event.error;
     record.call = event.call;
-    record.rest = waiting_bytes_.size();
     switch (WhatRemains(event)) {
       case Rest::kNothing:
         break;
       case Rest::kAllButPayload:
-        AppendWithoutPayload(bytes, event.payload, waiting_bytes_);
+        taken.rest = CopyWithoutPayload(bytes, event.payload, record.rest_size);
         break;
       case Rest::kAll:
-        waiting_bytes_.append(bytes.data(), bytes.size());
+        taken.rest = Copy(bytes, {}, record.rest_size);
         break;
     }
-    record.rest_size = static_cast<uint32_t>(waiting_bytes_.size() - record.rest);
+    record.rest = taken.rest.get();
+    ++waiting_;
+    if (queue.first != kNone) {
+      place(queue.last).next = at;
+      queue.last = at;
+    } else {
+      queue.first = queue.last = at;
+      heads_.push_back(HeadOf(stream));
+      std::push_heap(heads_.begin(), heads_.end(), std::greater<>());
+    }
   }
   return absl::OkStatus();
 }
 
-uint64_t Pending::MedianKey() const {
-  std::vector<uint64_t> keys;
-  keys.reserve(waiting_.size());
-  for (const Record& record : waiting_) keys.push_back(record.key_ns);
-  const auto middle = keys.begin() + static_cast<std::ptrdiff_t>(keys.size() / 2);
-  std::nth_element(keys.begin(), middle, keys.end());
-  return *middle;
+const Record* Pending::First() const {
+  return heads_.empty() ? nullptr : &place(queues_[heads_.front().stream].first).record;
 }
 
-void Pending::Take(uint64_t horizon_ns) {
-  taken_.swap(waiting_);
-  taken_bytes_.swap(waiting_bytes_);
-  waiting_.clear();
-  waiting_bytes_.clear();
-  order_.clear();
-  order_.reserve(taken_.size());
-  for (uint32_t i = 0; i < taken_.size(); ++i) {
-    const Record& record = taken_[i];
-    if (record.key_ns < horizon_ns || horizon_ns == UINT64_MAX) {
-      order_.emplace_back(record.key_ns, i);
-      continue;
+void Pending::DropFirst() {
+  const uint32_t stream = heads_.front().stream;
+  Queue& queue = queues_[stream];
+  const uint32_t at = queue.first;
+  Place& dropped = place(at);
+  queue.first = dropped.next;
+  dropped.rest.reset();
+  dropped.next = free_;
+  free_ = at;
+  --waiting_;
+  if (queue.first != kNone) {
+    // One thread often has many in a row.
+    const Head head = HeadOf(stream);
+    const auto before = [this, &head](size_t child) { return child >= heads_.size() || heads_[child] > head; };
+    if (before(1) && before(2)) {
+      heads_.front() = head;
+      return;
     }
-    Record& kept = waiting_.emplace_back(record);
-    kept.rest = waiting_bytes_.size();
-    waiting_bytes_.append(taken_bytes_, record.rest, record.rest_size);
+    std::pop_heap(heads_.begin(), heads_.end(), std::greater<>());
+    heads_.back() = head;
+    std::push_heap(heads_.begin(), heads_.end(), std::greater<>());
+    return;
   }
-  std::sort(order_.begin(), order_.end());
+  queue.last = kNone;
+  std::pop_heap(heads_.begin(), heads_.end(), std::greater<>());
+  heads_.pop_back();
+  // A long wait took much memory; the next ones need not.
+  if (waiting_ == 0 && slabs_.size() > kSlabsKept) {
+    slabs_.clear();
+    free_ = kNone;
+  }
 }
 
-bool Pending::Rest(const Record& record, EventView& event) const {
-  if (record.rest_size == 0) return false;
-  return ParseEvent(absl::string_view(taken_bytes_).substr(record.rest, record.rest_size), 0, event).ok();
+bool Pending::Rest(const Record& record, EventView& event) {
+  return record.rest != nullptr && ParseEvent({record.rest, record.rest_size}, 0, event).ok();
 }
 
 }  // namespace socktale

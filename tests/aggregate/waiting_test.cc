@@ -44,7 +44,40 @@ TEST(WaitingTest, EventsWaitForTheHorizonWhereNoLimitIsSet) { EXPECT_EQ(AppliedB
 
 TEST(WaitingTest, AtMostSoManyEventsWait) {
   EXPECT_GE(AppliedBeforeAnyAdvance(10, 100), kEvents - 100);
-  EXPECT_LT(AppliedBeforeAnyAdvance(10, 100), kEvents) << "only the older half is applied at a time";
+  EXPECT_LT(AppliedBeforeAnyAdvance(10, 100), kEvents) << "only half of them is applied at a time";
+}
+
+// One thread closes what the other one made, again and again.
+TEST(WaitingTest, ThreadsTakeTurnsByTheTimeOfTheirCalls) {
+  Aggregator aggregator;
+  const std::string sockets = ManyCalls(10);
+  socktale::Run run;
+  for (uint64_t i = 0; i < kEvents; ++i) {
+    Event& event = *run.add_event();
+    event.set_call(CALL_CLOSE);
+    event.set_fd(3);
+    event.set_start_ns(i * 10 + 5);
+  }
+  const std::string closes = run.SerializeAsString();
+  RunView view;
+  view.image = view.tid = 1;
+  view.events = sockets;
+  ASSERT_TRUE(aggregator.Add(view, 1).ok());
+  view.tid = 2;
+  view.events = closes;
+  ASSERT_TRUE(aggregator.Add(view, 1).ok());
+  EXPECT_EQ(aggregator.waiting(), 2 * kEvents);
+  EXPECT_TRUE(aggregator.Advance(UINT64_MAX, kEvents));
+  EXPECT_EQ(aggregator.waiting(), kEvents);
+  EXPECT_TRUE(aggregator.Advance(UINT64_MAX, kEvents - 1));
+  EXPECT_FALSE(aggregator.Advance(UINT64_MAX, 1));
+  EXPECT_EQ(aggregator.waiting(), 0u);
+  const Tables tables = aggregator.Snapshot(0);
+  EXPECT_EQ(tables.life_size(), kEvents);
+  for (const DescriptorLife& life : tables.life()) {
+    ASSERT_EQ(life.end(), LIFE_END_CLOSED) << life.generation();
+    ASSERT_EQ(life.end_ns() - life.start_ns(), 4u) << life.generation();
+  }
 }
 
 TEST(WaitingTest, EventsOfOneMomentDoNotWaitForEachOther) {

@@ -12,6 +12,7 @@
 
 #include "collector/arena.h"
 #include "collector/block_builder.h"
+#include "collector/clock.h"
 #include "tests/collector/fake_writer.h"
 #include "tests/collector/test_home.h"
 
@@ -138,6 +139,30 @@ TEST(ArenaReaderTurnsTest, TakesSomeOfEachWriterInTurn) {
   ASSERT_THAT(turns, testing::SizeIs(4));
   EXPECT_EQ(turns[0], turns[2]);
   EXPECT_EQ(turns[1], turns[3]);
+}
+
+// What a pass has yet to take of a writer is not earlier than what it took.
+TEST_F(ArenaReaderTest, KnowsAmidAPassWhatIsSettled) {
+  FakeThread early(&shim_, 1), late(&shim_, 2);
+  Event event = NumberedEvent(3, 1);
+  ASSERT_TRUE(early.Write(event));
+  event.set_start_ns(kSecondNs);
+  ASSERT_TRUE(late.Write(event));
+  reader_.Look(true);
+  reader_.BeginPass();
+  EXPECT_EQ(reader_.SettledBefore(), 0u);  // nothing is known of either
+  std::string events;
+  RunTotals totals;
+  absl::flat_hash_set<uint32_t> images;
+  std::vector<ArenaReader::Taken> taken;
+  ASSERT_FALSE(reader_.TakeInto(events, SIZE_MAX, false, UINT64_MAX, totals, images, taken));
+  EXPECT_EQ(reader_.SettledBefore(), UINT64_MAX);  // the pass is over
+  ASSERT_TRUE(late.Write(event));
+  ASSERT_TRUE(early.Write(NumberedEvent(3, 10)));
+  reader_.BeginPass();
+  const uint64_t settled_ns = reader_.SettledBefore();  // where the early one has come to
+  EXPECT_GT(settled_ns, 0u);
+  EXPECT_LT(settled_ns, kSecondNs);
 }
 
 TEST_F(ArenaReaderTest, MeasuresWhatCanBeTaken) {
