@@ -19,6 +19,8 @@ absl::Status BlockBuilder::Drain(const Options& options, const std::function<voi
     RunTotals totals;
     more = reader_.TakeInto(events_, kBlockTargetBytes, options.everything, options.now_ns, totals, images_, taken_);
     if (events_.empty()) continue;
+    if (writer_.bytes_written() >= options.most_file_bytes)
+      return absl::OutOfRangeError("the file is as large as it may be");
     RETURN_IF_ERROR(WriteBlock(totals, options.compress, written));
     told();
   }

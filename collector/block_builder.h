@@ -34,12 +34,13 @@ class BlockBuilder {
   struct Options {
     bool everything = false;  // also what stands behind a missing chunk (at the end)
     bool compress = false;
-    uint64_t now_ns = 0;  // ns since the trace began; no event is later
+    uint64_t now_ns = 0;                    // ns since the trace began; no event is later
+    uint64_t most_file_bytes = UINT64_MAX;  // a file of this size gets no more blocks
   };
 
   // Takes all that is committed now and writes it. For each block, written is called when its chunks are given back,
   // told when the sink has had its runs, too. An error of the file leaves the chunks as they are: their bytes can still
-  // be salvaged.
+  // be salvaged. kOutOfRange: the file has most_file_bytes, and there is more; else as TraceFileWriter::AppendEvents.
   absl::Status Drain(const Options& options, const std::function<void()>& written, const std::function<void()>& told);
 
   // Return time of the latest event written so far, ns since the trace began.

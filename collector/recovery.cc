@@ -162,6 +162,7 @@ absl::StatusOr<RecoveredTrace> Recovery::Run(const Arena* arena) {
   Tables tables = aggregator_.Snapshot(end_ns_);
   if (arena_tables_.has_value()) tables.MergeFrom(*arena_tables_);
   AddDamage(damaged_, tables);
+  AddRing(writer.given_back(), tables);
   MissingRows(tables).AddFromInterim(interim_);
   Missing& cut = *tables.add_missing();
   cut.set_kind("cut_off");

@@ -18,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/large_heap.h"
 #include "base/status_macros.h"
 #include "collector/aggregate/aggregator.h"
@@ -99,6 +100,7 @@ TraceHeader MakeHeader(const SessionOptions& options, const Arena& arena) {
   if (options.file_data) io.push_back("files");
   header.set_io(absl::StrJoin(io, ","));
   header.set_name(options.name);
+  header.set_ring(options.ring_bytes);
   char cwd[PATH_MAX];
   if (getcwd(cwd, sizeof cwd) != nullptr) header.set_cwd(cwd);
   return header;
@@ -152,6 +154,7 @@ class RecordingSession final : public Session {
   void GoOnElsewhere() override { arena_.header().collector_pid = 0; }
   void GoOnInThisProcess() override { arena_.header().collector_pid = static_cast<uint32_t>(getpid()); }
   SessionSummary Summary() override;
+  absl::StatusOr<std::string> Dump() override;
   void OnRun(std::function<void(absl::string_view encoded_run)> callback) override { on_run_ = std::move(callback); }
 
  private:
@@ -174,6 +177,7 @@ class RecordingSession final : public Session {
   Tables Snapshot(uint64_t end_ns);
   void QuietShims();
   void Stop(const absl::Status& why);
+  void AddOwnMissing(Tables& tables) const;
   void Beat() { arena_.header().heartbeat.fetch_add(1, std::memory_order_relaxed); }
   void Wait(int max_wait_ms, int extra_fd);
   SessionSummary Summarize(const Tables& tables) const;
@@ -210,7 +214,8 @@ class RecordingSession final : public Session {
   TablesPace tables_pace_;
   uint64_t next_growth_ns_ = 0;
   uint64_t unreadable_runs_ = 0;
-  std::string stopped_;
+  std::string stopped_;  // why recording stopped; empty: it did not
+  std::string stopped_advice_;
   bool finished_ = false;
 };
 
@@ -298,8 +303,11 @@ absl::Status RecordingSession::WriteCommitted(bool everything, uint64_t pass_ns,
     if (settling == Settling::kNo || aggregator_.waiting() < kManyWaiting) return;
     aggregator_.Advance(std::min(horizon_ns, reader_.SettledBefore()), kAppliedPerBlock);
   };
-  RETURN_IF_ERROR(builder_.Drain(
-      {.everything = everything, .compress = options_.compress && !behind, .now_ns = pass_ns}, written, told));
+  RETURN_IF_ERROR(builder_.Drain({.everything = everything,
+                                  .compress = options_.compress && !behind,
+                                  .now_ns = pass_ns,
+                                  .most_file_bytes = options_.most_bytes},
+                                 written, told));
   last_drain_ns_ = MonotonicNs();
   called_ = false;
   WakeIfFreed();
@@ -477,9 +485,26 @@ void RecordingSession::Stop(const absl::Status& why) {
   struct statvfs system;
   const bool full = why.code() == absl::StatusCode::kResourceExhausted && statvfs(directory.c_str(), &system) == 0 &&
                     system.f_bavail < 256;
-  stopped_ =
-      absl::StrFormat("%s: recording stopped at +%.1f s", full ? directory + " is full" : std::string(why.message()),
-                      static_cast<double>(Now()) / 1e9);
+  const bool reached = absl::IsOutOfRange(why);
+  stopped_ = absl::StrFormat("%s: recording stopped at +%.1f s",
+                             full      ? directory + " is full"
+                             : reached ? "the trace has the size of --max"
+                                       : std::string(why.message()),
+                             static_cast<double>(Now()) / 1e9);
+  stopped_advice_ =
+      reached ? "a larger --max, or --ring for the last of it" : "-o elsewhere, --payload 64k, or --ring 256M";
+}
+
+// The lines of the completeness statement that the collector alone can write.
+void RecordingSession::AddOwnMissing(Tables& tables) const {
+  AddDrops(arena_.header(), tables);
+  AddDamage(reader_.malformed_chunks() + unreadable_runs_, tables);
+  AddRing(writer_.given_back(), tables);
+  if (stopped_.empty()) return;
+  Missing& missing = *tables.add_missing();
+  missing.set_kind("stopped");
+  missing.set_count(1);
+  missing.set_detail(stopped_);
 }
 
 absl::StatusOr<SessionSummary> RecordingSession::Finish() {
@@ -504,8 +529,7 @@ absl::StatusOr<SessionSummary> RecordingSession::Finish() {
     aggregator_.NotRecorded(program.pid, program.image, program.kind.c_str(), program.pid_namespace);
   }
   Tables tables = Snapshot(end_ns);
-  AddDrops(arena_.header(), tables);
-  AddDamage(reader_.malformed_chunks() + unreadable_runs_, tables);
+  AddOwnMissing(tables);
   tables.set_sealed(true);
   const absl::Status sealed = writer_.Seal(tables, aggregator_.BlocksOfConnections());
   if (!sealed.ok() && stopped_.empty()) Stop(sealed);
@@ -522,6 +546,27 @@ SessionSummary RecordingSession::Summary() {
     if (const absl::Status drained = Drain(false); !drained.ok()) Stop(drained);
   }
   return Summarize(Snapshot(Now()));
+}
+
+absl::StatusOr<std::string> RecordingSession::Dump() {
+  if (!stopped_.empty()) return absl::FailedPreconditionError(stopped_);
+  images_.LookAround(true);
+  if (const absl::Status drained = Drain(false); !drained.ok()) {
+    Stop(drained);
+    return drained;
+  }
+  Tables tables = Snapshot(Now());
+  AddOwnMissing(tables);
+  tables.set_sealed(true);
+  const std::vector<ConnectionBlocks> connections = aggregator_.BlocksOfConnections();
+  const std::string stem(absl::StripSuffix(writer_.path(), ".tale"));
+  for (int n = 1;; ++n) {
+    const std::string path = absl::StrCat(stem, "-dump", n, ".tale");
+    if (access(path.c_str(), F_OK) == 0) continue;
+    const absl::Status written = writer_.Dump(path, tables, connections);
+    if (written.ok()) return path;
+    if (!absl::IsAlreadyExists(written)) return written;
+  }
 }
 
 // The aggregator's tables, and what only the collector sees.
@@ -547,6 +592,7 @@ SessionSummary RecordingSession::Summarize(const Tables& tables) const {
   for (const Drop& drop : tables.drop()) summary.dropped_events += drop.events();
   summary.missing.assign(tables.missing().begin(), tables.missing().end());
   summary.stopped = stopped_;
+  summary.stopped_advice = stopped_advice_;
   return summary;
 }
 

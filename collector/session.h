@@ -30,6 +30,8 @@ struct SessionOptions {
   bool pipe_data = false;                    // --io pipes
   bool file_data = false;                    // --io files
   bool drop_when_full = false;               // --on-full drop
+  uint64_t most_bytes = UINT64_MAX;          // --max: the trace gets no more events than fit into so much
+  uint64_t ring_bytes = 0;                   // --ring: so much of the latest is kept; 0: everything
   uint64_t arena_bytes = 1ull << 30;         // most the arena may grow to
   uint64_t first_arena_bytes = 16ull << 20;  // what it begins with; tests make it small
   bool compress = true;
@@ -48,7 +50,8 @@ struct SessionSummary {
   std::vector<Missing> missing;  // completeness statement, worst first
   bool daemons_live_on = false;  // CMD is gone and others are recorded in the background
   uint64_t processes_alive = 0;  // when the summary was made
-  std::string stopped;           // recording stopped before the end: why, in words (disk full …)
+  std::string stopped;           // recording stopped before the end: why and when, in words (disk full …)
+  std::string stopped_advice;    // what to do about it
 };
 
 // One recording. Not thread-safe; everything happens in the thread that calls Poll().
@@ -89,6 +92,9 @@ class Session {
 
   // Summary of a recording that goes on (for daemons that outlive CMD).
   virtual SessionSummary Summary() = 0;
+
+  // Writes what the trace holds so far to a sealed trace beside it, NAME-dumpN.tale, and goes on. Returns its path.
+  virtual absl::StatusOr<std::string> Dump() = 0;
 
   // Called with each Run as it is taken (for --live), in the order of the file.
   virtual void OnRun(std::function<void(absl::string_view encoded_run)> callback) = 0;

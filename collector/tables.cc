@@ -36,4 +36,8 @@ void AddDamage(uint64_t places, Tables& tables) {
   if (places > 0) AddMissing("damaged", places, "pieces of shared memory that made no sense", tables);
 }
 
+void AddRing(uint64_t given_back, Tables& tables) {
+  if (given_back > 0) AddMissing("ring", given_back, "", tables);
+}
+
 }  // namespace socktale

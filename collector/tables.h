@@ -18,6 +18,9 @@ void AddDrops(const abi::ArenaHeader& header, Tables& tables);
 // Adds the line for chunks whose content made no sense, if there were any.
 void AddDamage(uint64_t places, Tables& tables);
 
+// Adds the line for events that a ring gave back, if there are any.
+void AddRing(uint64_t given_back, Tables& tables);
+
 }  // namespace socktale
 
 #endif  // SOCKTALE_COLLECTOR_TABLES_H_

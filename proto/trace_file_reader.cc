@@ -94,7 +94,19 @@ absl::StatusOr<TraceFileReader> TraceFileReader::Read(UniqueFd fd, const std::st
         absl::StrCat(path, ": not a socktale trace; it looks like ", LooksLike({bytes, static_cast<size_t>(got)})));
   }
   RETURN_IF_ERROR(reader.ReadHeader());
+  reader.ExpectRing();
   return reader;
+}
+
+// What a ring gave back is no damage.
+void TraceFileReader::ExpectRing() {
+  if (header_.ring() == 0 || map_.damage.empty()) return;
+  const DamagedRange& first = map_.damage.front();
+  const bool hole = first.offset == map_.blocks[0].size();
+  const bool passed_over = first.size == 0 && map_.blocks.size() > 1 && first.offset == map_.blocks[1].offset();
+  if (!hole && !passed_over) return;
+  map_.damage.erase(map_.damage.begin());
+  map_.open_damage -= std::min<size_t>(map_.open_damage, 1);
 }
 
 absl::StatusOr<size_t> TraceFileReader::Refresh() {
@@ -108,7 +120,14 @@ absl::StatusOr<size_t> TraceFileReader::Refresh() {
   const size_t found = map_.blocks.size() - before;
   if (found > 0) RETURN_IF_ERROR(LoadIndex().status());
   if (before == 0) RETURN_IF_ERROR(ReadHeader());
+  ExpectRing();
   return found;
+}
+
+uint64_t TraceFileReader::given_back() const {
+  if (header_.ring() == 0 || map_.with_events.empty()) return 0;
+  const uint64_t first = map_.blocks[map_.with_events.front()].first_event();
+  return first - std::min<uint64_t>(first, 1);
 }
 
 uint64_t TraceFileReader::end_ns() const {

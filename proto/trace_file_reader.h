@@ -44,7 +44,10 @@ class TraceFileReader {
   // All readable blocks in file order.
   const std::vector<BlockEntry>& blocks() const { return map_.blocks; }
 
-  // The block's sequence number; equal to its position in a file of one undamaged trace.
+  // Events that were recorded before those in the file, and given back by a ring. 0: none.
+  uint64_t given_back() const;
+
+  // The block's sequence number; equal to its position in a file of one undamaged trace that is no ring's.
   uint64_t sequence(size_t position) const { return map_.sequences[position]; }
 
   // Which blocks (positions in blocks()) hold a connection's events; empty without an index.
@@ -83,6 +86,7 @@ class TraceFileReader {
   // Takes blocks and connections from the index. False when there is none, or none to rely on.
   absl::StatusOr<bool> LoadIndex();
   absl::Status ReadHeader();
+  void ExpectRing();
   absl::StatusOr<absl::string_view> CheckedPayload(const BlockEntry& entry, uint64_t sequence);
   void NoteDamage(size_t position, const absl::Status& why);
 

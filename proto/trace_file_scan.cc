@@ -2,6 +2,8 @@
 
 #include "proto/trace_file_scan.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -169,15 +171,21 @@ absl::Status ScanBlocks(int fd, uint64_t file_size, BlockMap& map) {
       at = map.readable_size = at + frame.size;
       continue;
     }
+    // Zeros without a place on the disk need not be searched: those that a ring left, or a lost write.
+    uint64_t from = at + 1;
+    if (bytes[0] == 0) {
+      const off_t data = lseek(fd, static_cast<off_t>(at), SEEK_DATA);
+      if (data > 0) from = std::max(from, std::min(static_cast<uint64_t>(data), file_size));
+    }
     // Blocks of the same trace first: those of another one may also stand inside a payload, where a program sent one.
     std::optional<uint64_t> next;
     const bool strange = map.blocks.empty();
     if (!strange) {
-      ASSIGN_OR_RETURN(next, FindBlock(fd, at + 1, file_size, file_size, &map.marker));
+      ASSIGN_OR_RETURN(next, FindBlock(fd, from, file_size, file_size, &map.marker));
     }
     if (!next) {
       const uint64_t to = strange ? std::min(file_size, at + kStrangeSearchBytes) : file_size;
-      ASSIGN_OR_RETURN(next, FindBlock(fd, at + 1, to, file_size, nullptr));
+      ASSIGN_OR_RETURN(next, FindBlock(fd, from, to, file_size, nullptr));
     }
     if (!next && verdict == FrameVerdict::kCut) break;
     DamagedRange damage;

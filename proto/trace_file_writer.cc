@@ -26,6 +26,11 @@ namespace {
 // How often a part file is opened that turns out to be another one when it is locked.
 constexpr int kMostLockTries = 100;
 
+// A ring gives back at least so much at a time.
+constexpr uint64_t kRingStepBytes = 1 << 20;
+constexpr uint64_t kPageBytes = 4096;
+constexpr char kCopySuffix[] = ".copy";
+
 constexpr uint32_t kZfsMagic = 0x2fc12fc1;  // not in linux/magic.h
 
 absl::Status Failed(int error, absl::string_view what) {
@@ -84,6 +89,28 @@ absl::Status RemoveOldPart(const std::string& part_path) {
   return absl::ErrnoToStatus(errno, absl::StrCat("cannot write over ", part_path));
 }
 
+// Gives [from, to) of a file back; it reads as zeros then. Returns 0, or errno.
+int GiveBack(int fd, uint64_t from, uint64_t to) {
+  while (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
+                     static_cast<off_t>(to - from)) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+// Appends bytes of one file to another, whose end is at `at`. Returns 0, or errno.
+int CopyRange(int from_fd, uint64_t from, uint64_t size, int to_fd, uint64_t at) {
+  std::string buffer(std::min<uint64_t>(size, kRingStepBytes), '\0');
+  for (uint64_t done = 0; done < size;) {
+    const int64_t got = ReadAt(from_fd, buffer.data(), std::min<uint64_t>(size - done, buffer.size()), from + done);
+    if (got <= 0) return got == 0 ? EIO : errno;
+    iovec piece = {buffer.data(), static_cast<size_t>(got)};
+    if (const int error = WriteAt(to_fd, absl::MakeSpan(&piece, 1), at + done); error != 0) return error;
+    done += static_cast<uint64_t>(got);
+  }
+  return 0;
+}
+
 // Whether write(2) says all there is to say about room: local file systems reserve it there and then. Network ones, and
 // whatever stands behind FUSE, may tell of a full disk or an exceeded quota only when the bytes are sent off. To ask
 // all of them would be simple, but on a local disk that is busy the answer takes longer than many a recording.
@@ -133,6 +160,17 @@ absl::StatusOr<TraceFileWriter> TraceFileWriter::Create(const std::string& path,
     block.set_kind(BLOCK_KIND_HEADER);
     made = writer.AppendBlock(std::move(block), payload.SerializeAsString(), false);
   }
+  if (made.ok() && header.ring() != 0) {
+    writer.ring_bytes_ = header.ring();
+    writer.freed_until_ = writer.size_;
+    const int error = GiveBack(writer.fd_.get(), writer.size_, writer.size_ + kPageBytes);  // there is nothing yet
+    if (error == EOPNOTSUPP) {
+      made = absl::InvalidArgumentError(
+          absl::StrCat("--ring: the file system of ", path, " cannot give space back; name another place with -o"));
+    } else if (error != 0) {
+      made = Failed(error, absl::StrCat("cannot give space of ", part_path, " back"));
+    }
+  }
   if (!made.ok()) {
     ::unlink(part_path.c_str());  // made a moment ago, and nothing is in it
     return made;
@@ -159,6 +197,10 @@ absl::StatusOr<TraceFileWriter> TraceFileWriter::Resume(const std::string& path)
     if (entry.event_count() > 0) writer.next_event_ = entry.first_event() + entry.event_count();
   }
   writer.marker_ = reader.marker();
+  writer.ring_bytes_ = reader.header().ring();
+  if (writer.ring_bytes_ != 0) {
+    writer.freed_until_ = writer.entries_.size() > 1 ? writer.entries_[1].offset() : writer.entries_[0].size();
+  }
   writer.next_sequence_ = writer.sequences_.back() + 1;
   writer.size_ = writer.entries_.back().offset() + writer.entries_.back().size();
   if (::ftruncate(writer.fd_.get(), static_cast<off_t>(writer.size_)) != 0) {
@@ -179,6 +221,7 @@ absl::StatusOr<uint64_t> TraceFileWriter::AppendEvents(absl::string_view events,
   RETURN_IF_ERROR(AppendBlock(std::move(header), events, compress));
   const uint64_t first_event = next_event_;
   next_event_ += info.event_count;
+  RETURN_IF_ERROR(TurnRing());
   return first_event;
 }
 
@@ -192,7 +235,85 @@ absl::Status TraceFileWriter::AppendTables(const Tables& tables, const std::func
   return absl::OkStatus();
 }
 
+uint64_t TraceFileWriter::given_back() const {
+  if (ring_bytes_ == 0) return 0;
+  const auto kept =
+      std::find_if(entries_.begin(), entries_.end(), [](const BlockEntry& entry) { return entry.event_count() > 0; });
+  return (kept == entries_.end() ? next_event_ : kept->first_event()) - 1;
+}
+
+absl::Status TraceFileWriter::TurnRing() {
+  if (ring_bytes_ == 0 || size_ - freed_until_ < ring_bytes_ + kRingStepBytes) return absl::OkStatus();
+  // Of the blocks behind the header the first ones go; the last one stays in any case.
+  size_t gone = 1;
+  while (gone + 1 < entries_.size() && size_ - entries_[gone].offset() > ring_bytes_) ++gone;
+  const uint64_t kept_from = entries_[gone].offset();
+  // Whole pages: of one that is given back in parts the file system keeps the place.
+  const uint64_t until = kept_from / kPageBytes * kPageBytes;
+  if (until <= freed_until_) return absl::OkStatus();
+  if (const int error = GiveBack(fd_.get(), freed_until_, until); error != 0) {
+    return Failed(error, absl::StrCat("cannot give space of ", part_path(), " back"));
+  }
+  freed_until_ = until;
+  entries_.erase(entries_.begin() + 1, entries_.begin() + static_cast<ptrdiff_t>(gone));
+  sequences_.erase(sequences_.begin() + 1, sequences_.begin() + static_cast<ptrdiff_t>(gone));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TraceFileWriter> TraceFileWriter::CopyTo(const std::string& file, int flags) const {
+  TraceFileWriter copy;
+  copy.path_ = path_;
+  copy.overwrite_ = overwrite_;
+  copy.marker_ = marker_;
+  copy.ring_bytes_ = ring_bytes_;
+  copy.next_event_ = next_event_;
+  copy.next_sequence_ = next_sequence_;
+  copy.entries_ = entries_;
+  copy.sequences_ = sequences_;
+  const uint64_t header_end = entries_[0].size();
+  const uint64_t kept_from = entries_.size() > 1 ? entries_[1].offset() : size_;
+  for (size_t i = 1; i < entries_.size(); ++i)
+    copy.entries_[i].set_offset(entries_[i].offset() - kept_from + header_end);
+  copy.size_ = copy.freed_until_ = header_end;
+  ASSIGN_OR_RETURN(copy.fd_, OpenLocked(file, O_RDWR | O_CREAT | flags));
+  int error = CopyRange(fd_.get(), 0, header_end, copy.fd_.get(), 0);
+  if (error == 0) error = CopyRange(fd_.get(), kept_from, size_ - kept_from, copy.fd_.get(), header_end);
+  copy.size_ += size_ - kept_from;
+  if (error == 0) return copy;
+  ::unlink(file.c_str());
+  return Failed(error, absl::StrCat("cannot copy ", part_path(), ", which holds all that was to be kept, to ", file));
+}
+
+absl::Status TraceFileWriter::Dump(const std::string& path, const Tables& tables,
+                                   const std::vector<ConnectionBlocks>& connections) const {
+  ASSIGN_OR_RETURN(TraceFileWriter copy, CopyTo(path + kPartSuffix, O_EXCL));
+  copy.path_ = path;
+  copy.overwrite_ = false;
+  const absl::Status sealed = copy.Seal(tables, connections);
+  if (!sealed.ok()) ::unlink(copy.part_path().c_str());
+  return sealed;
+}
+
 absl::Status TraceFileWriter::Seal(const Tables& tables, const std::vector<ConnectionBlocks>& connections) {
+  if (ring_bytes_ == 0 || freed_until_ == entries_[0].size()) {
+    RETURN_IF_ERROR(Complete(tables, connections));
+    return Rename();
+  }
+  const std::string name = part_path() + kCopySuffix;
+  ASSIGN_OR_RETURN(TraceFileWriter copy, CopyTo(name, O_TRUNC));
+  absl::Status status = copy.Complete(tables, connections);
+  if (status.ok() && ::rename(name.c_str(), part_path().c_str()) != 0) {
+    status = Failed(errno, absl::StrCat("cannot rename ", name, " to ", part_path()));
+  }
+  if (!status.ok()) {
+    ::unlink(name.c_str());  // the part file is as it was
+    return status;
+  }
+  size_ = copy.size_;
+  return Rename();
+}
+
+absl::Status TraceFileWriter::Complete(const Tables& tables, const std::vector<ConnectionBlocks>& connections) {
   RETURN_IF_ERROR(AppendTables(tables));
   Index index;
   index.mutable_block()->Add(entries_.begin(), entries_.end());
@@ -201,6 +322,7 @@ absl::Status TraceFileWriter::Seal(const Tables& tables, const std::vector<Conne
     to.set_connection(from.connection());
     for (const uint32_t sequence : from.block()) {
       const auto at = std::lower_bound(sequences_.begin(), sequences_.end(), sequence);
+      if (ring_bytes_ != 0 && sequences_.size() > 1 && sequence < sequences_[1]) continue;  // given back
       if (at == sequences_.end() || *at != sequence) {
         return absl::InvalidArgumentError(absl::StrCat("connection ", from.connection(), ": no block ", sequence));
       }
@@ -219,8 +341,7 @@ absl::Status TraceFileWriter::Seal(const Tables& tables, const std::vector<Conne
   trailer.set_index_offset(index_offset);
   trailer.set_trailer_magic(kTrailerMagic);
   RETURN_IF_ERROR(Write(trailer.SerializeAsString(), {}, "the trailer"));
-  RETURN_IF_ERROR(AskTheDisk());
-  return Rename();
+  return AskTheDisk();
 }
 
 absl::Status TraceFileWriter::AskTheDisk() {

@@ -32,14 +32,18 @@ struct EventBlockInfo {
 // back to the end of its last whole block, and the error says so (kResourceExhausted: disk full or file size limit;
 // kUnavailable: anything else). The caller has SIGXFSZ ignored; by default it would end the process at the size limit.
 //
+// With TraceHeader.ring, only so many bytes of the latest blocks stay, besides the header: the place of older ones is
+// given back to the file system, so that the part file has a hole behind its header, and is copied without it when
+// sealed.
+//
 // While a writer (or a process forked from it) lives, the part file carries its flock(2): nobody else resumes it or
 // writes over it.
 class TraceFileWriter {
  public:
   // Creates `path` + kPartSuffix, mode 0600, and writes the header block. kAlreadyExists when `path` or the part file
   // exists and `overwrite` is false, or when a living recorder writes the part file. kInvalidArgument when `path` names
-  // something that is no regular file. kNotFound, kPermissionDenied …: as open(2) says. The header's format is set
-  // here.
+  // something that is no regular file, or a ring is wanted where the file system cannot give space back. kNotFound,
+  // kPermissionDenied …: as open(2) says. The header's format is set here.
   static absl::StatusOr<TraceFileWriter> Create(const std::string& path, const TraceHeader& header, bool overwrite);
 
   // Opens a part file left by a killed recorder, cuts it back to its last whole block and goes on behind it.
@@ -63,10 +67,16 @@ class TraceFileWriter {
   // the part file stays, sealed and readable, and the error names it.
   absl::Status Seal(const Tables& tables, const std::vector<ConnectionBlocks>& connections);
 
+  // Writes what is kept so far, with these tables, as a sealed trace of its own. kAlreadyExists: there is one; else as
+  // Seal. Of one that could not be finished nothing stays.
+  absl::Status Dump(const std::string& path, const Tables& tables,
+                    const std::vector<ConnectionBlocks>& connections) const;
+
   const std::string& path() const { return path_; }              // the final name
   std::string part_path() const { return path_ + kPartSuffix; }  // where the bytes are until Seal
   uint64_t bytes_written() const { return size_; }
   uint64_t next_event() const { return next_event_; }        // number the next event will get
+  uint64_t given_back() const;                               // events of blocks that the ring keeps no more
   uint64_t next_sequence() const { return next_sequence_; }  // sequence number the next block will get
 
   // The descriptor written to, for fork (a collector that goes on in the background keeps writing through it).
@@ -81,6 +91,15 @@ class TraceFileWriter {
   // Writes at the file's end, all or nothing; what: for the error's words.
   absl::Status Write(absl::string_view head, absl::string_view body, const std::string& what);
 
+  // Gives back what is more than the ring is to hold.
+  absl::Status TurnRing();
+
+  // What Seal does but for the name.
+  absl::Status Complete(const Tables& tables, const std::vector<ConnectionBlocks>& connections);
+
+  // Copies the header and the blocks that are kept to a file of that name (flags: beside O_CREAT, as for open(2)).
+  absl::StatusOr<TraceFileWriter> CopyTo(const std::string& file, int flags) const;
+
   // Waits until the bytes are where they stay, on file systems that accept what they may not be able to keep.
   absl::Status AskTheDisk();
 
@@ -90,6 +109,8 @@ class TraceFileWriter {
   std::string path_;
   UniqueFd fd_;
   bool overwrite_ = false;
+  uint64_t ring_bytes_ = 0;   // 0: everything is kept
+  uint64_t freed_until_ = 0;  // with a ring: what lies between the header block and here was given back
   std::string marker_;
   uint64_t size_ = 0;
   uint64_t next_event_ = 1;

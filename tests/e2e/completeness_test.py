@@ -187,6 +187,45 @@ class CompletenessTest(Scenario):
         self.record(os.environ['NUMBERED_SENDS'], counter, '3', '0', options=['--payload', '20'])
         self.assertEqual(self.missing(), {'payload_cut': 2 * (3 * 8 - 20)})
 
+    def numbers(self):
+        """What NUMBERED_SENDS sent, as far as the trace holds it, and the connection."""
+        conn, = self.tale.connections()
+        data = self.tale.side(conn, 'client')
+        return [number for number, in struct.iter_unpack('<Q', data)], conn
+
+    def test_ring(self):
+        """The last of many sends is kept, with its place in the stream."""
+        count = 400_000
+        self.record(os.environ['NUMBERED_SENDS'], self.write('counter', bytes(8)), str(count), '0', options=['--ring', '1M'])
+        self.assertLess(os.path.getsize(self.trace), 3 << 20)
+        (_, described), missing = self.tale.json('info', self.trace), self.missing()
+        self.assertEqual(set(missing), {'ring'})
+        self.assertGreater(missing['ring'], 0)
+        self.assertEqual(sum(self.calls().values()) + missing['ring'], described['events'])
+        numbers, conn = self.numbers()
+        self.assertEqual(numbers, list(range(count - len(numbers) + 1, count + 1)))
+        self.assertEqual((conn['client']['sent'], conn['server']['recv']), (8 * count, 8 * count))
+        steps = self.tale.json('follow', conn['id'], '-t', self.trace)[0]
+        gap, = [step for step in steps if step['type'] == 'gap']
+        self.assertEqual(gap['why'], 'ring')
+        first = next(step for step in steps if step['type'] == 'transfer')
+        self.assertEqual(first['offset'], 8 * (count - len(numbers)))
+
+    def test_stopped(self):
+        """The trace may have a MiB; the program goes on to its end."""
+        count = 400_000
+        counter = self.write('counter', bytes(8))
+        words = os.environ['NUMBERED_SENDS'], counter, str(count), '0'
+        _, told = self.run_program([self.socktale, 'run', '--max', '1M', '-o', self.trace, '--', *words])
+        self.assertEqual(struct.unpack('<Q', pathlib.Path(counter).read_bytes())[0], count)
+        self.assertRegex(told.decode(), r'the trace has the size of --max: recording stopped at \+\d+\.\d s, numbered_sends '
+                                        r'ran on\. The 1(\.\d)? MiB so far are readable\. +a larger --max, or --ring')
+        self.assertEqual(self.missing(), {'stopped': 1})
+        numbers, _ = self.numbers()
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        self.assertLess(len(numbers), count)
+        self.assert_strict(*words, options=['--max', '1M'])
+
     def test_payload_not_seen(self):
         self.record(PYTHON, '-c', 'import os, socket\n'
                     'r, w = os.pipe(); a, b = socket.socketpair()\n'

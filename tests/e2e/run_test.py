@@ -313,6 +313,46 @@ class RunTest(Scenario):
             self.assertIn('cut_off', [row['kind'] for row in self.tale.json('info', self.trace)[1]['missing']])
             self.end(process)
 
+    def test_the_last_of_a_ring_is_recovered_when_the_collector_is_killed(self):
+        counter = pathlib.Path(self.write('counter', bytes(8)))
+        process = self.start(self.socktale, 'run', '-q', '--ring', '1M', '-o', self.trace, '--', self.sends, counter, 400_000, 7)
+        child = self.child_of(process)
+        self.count_until(counter, 300_000)
+        process.kill()
+        process.wait()
+        _, status = os.waitpid(child, 0)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 7)
+        _, stderr = self.run_program([self.socktale, 'ls'])
+        self.assertIn('was cut off', stderr.decode())
+        self.assertLess(os.path.getsize(self.trace), 4 << 20)
+        numbers = self.numbers_sent()
+        self.assertEqual(numbers, list(range(numbers[0], numbers[-1] + 1)))
+        self.assertGreater(numbers[0], 1)
+        self.assertGreaterEqual(numbers[-1], 300_000)
+        described = self.tale.json('info', self.trace)[1]
+        self.assertEqual([described['unreadable'], described['recovered']], [[], True])
+        self.assertLessEqual({'cut_off', 'ring'}, {row['kind'] for row in described['missing']})
+        self.end(process)
+
+    def test_a_ring_is_dumped_by_a_signal_and_goes_on(self):
+        counter = pathlib.Path(self.write('counter', bytes(8)))
+        process = self.start(self.socktale, 'run', '--ring', '1M', '-o', self.trace, '--', self.sends, counter, 400_000, 0)
+        self.count_until(counter, 200_000)
+        process.send_signal(signal.SIGUSR1)
+        dump = self.path('trace-dump1.tale')
+        self.wait_until('the dump is there', pathlib.Path(dump).exists)
+        self.assertEqual(process.wait(self.seconds_left()), 0)
+        numbers = self.numbers_sent()
+        self.assertEqual(numbers, list(range(numbers[0], 400_001)))
+        self.trace = dump
+        dumped = self.numbers_sent()
+        self.assertEqual(dumped, list(range(dumped[0], dumped[-1] + 1)))
+        self.assertGreater(dumped[0], 1)
+        self.assertGreaterEqual(dumped[-1], 200_000)
+        described = self.tale.json('info', dump)[1]
+        self.assertTrue(described['sealed'])
+        self.assertEqual([row['kind'] for row in described['missing']], ['ring'])
+
     # ---- other sessions ----------------------------------------------------------------------------------------------
 
     def test_records_into_a_collect_that_is_running(self):

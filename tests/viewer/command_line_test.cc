@@ -155,8 +155,8 @@ TEST_F(CommandLineTest, ANumberIsFromZeroOn) {
 }
 
 TEST_F(CommandLineTest, OptionsThatDoNotGoTogetherAreRefusedAndNotIgnored) {
-  for (const char* option :
-       {"-o x.tale", "-l", "--payload none", "--io all", "--on-full drop", "--arena 1m", "--keep fail", "--strict"}) {
+  for (const char* option : {"-o x.tale", "-l", "--payload none", "--io all", "--on-full drop", "--arena 1m",
+                             "--max 1m", "--ring 1m", "--keep fail", "--strict"}) {
     const Outcome outcome = Run(std::string("$S run --into none ") + option + " true");
     EXPECT_EQ(outcome.status, 2) << option;
     EXPECT_THAT(outcome.err, HasSubstr(" does not go with --into: ")) << option;

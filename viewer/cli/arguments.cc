@@ -54,7 +54,15 @@ void AddBytes(CLI::App& app, CommonOptions& common) {
 }
 
 std::vector<CLI::Option*> AddRecording(CLI::App& app, RecordingOptions& recording) {
-  return {app.add_option("--payload", recording.payload,
+  CLI::Option* const max =
+      app.add_option("--max", recording.max, "stop recording, not the program, when the trace has SIZE")
+          ->type_name("SIZE");
+  CLI::Option* const ring = app.add_option("--ring", recording.ring, "keep only the last SIZE of the trace")
+                                ->type_name("SIZE")
+                                ->excludes(max);
+  return {max,
+          ring,
+          app.add_option("--payload", recording.payload,
                          "bytes kept per descriptor and direction: none, SIZE or full [64M]")
               ->type_name("SIZE"),
           app.add_option("--io", recording.io, "whose reads and writes are kept: sockets, pipes, files, all [sockets]")

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -49,13 +50,15 @@ class Counter {
   uint64_t next_ns_ = 0;
 };
 
-// Handles what signals came. Returns how often the recording was told to end.
-int Attend(SignalGuard& signals) {
+// Handles what signals came. Returns how often the recording was told to end. dump: what SIGUSR1 is for; null: an end.
+int Attend(SignalGuard& signals, const std::function<void()>& dump = nullptr) {
   int ends = 0;
   siginfo_t info;
   for (int signal; (signal = signals.Next(&info)) != 0;) {
     if (signal == SIGTSTP) {
       kill(getpid(), SIGSTOP);
+    } else if (signal == SIGUSR1 && dump) {
+      dump();
     } else if (signal != SIGCONT && signal != SIGCHLD && !(signal == SIGHUP && signals.CallerIgnores(SIGHUP))) {
       ++ends;
     }
@@ -83,10 +86,17 @@ int RunCollect(const CollectOptions& options, const CommonOptions& common) {
                               " CMD   or: env $(socktale env --into ", name->name(), ") CMD   Ctrl-C ends it"));
 
   Counter counter(!common.quiet);
+  std::function<void()> dump;
+  if (!options.recording.ring.empty()) {
+    dump = [&] {
+      counter.Clear();
+      DumpAndTell(*session, common);
+    };
+  }
   int ends = 0;
   while (ends == 0) {
     (void)session->Poll(kPollMs, signals->fd());  // an error stops the recording; the summary tells it
-    ends += Attend(*signals);
+    ends += Attend(*signals, dump);
     counter.Show(*session);
   }
   counter.Clear();

@@ -45,6 +45,9 @@ bool SpeaksOfProgram(std::string_view kind) {
   return false;
 }
 
+// A sentence of its own, which nothing is counted in.
+bool IsSentence(std::string_view kind) { return kind == "cut_off" || kind == "stopped"; }
+
 // "connections with …" → "connection with …". A list of nouns stays as it is.
 std::string ForOne(std::string words) {
   const size_t end = std::min(words.find(' '), words.size());
@@ -97,6 +100,7 @@ std::string MissingInWords(const Missing& row, const Process* process) {
   const Stat* stat = FindStat(row.kind());
   const std::string words = stat != nullptr ? stat->words : Printable(row.kind());
   const std::string detail = Printable(row.detail());
+  if (IsSentence(row.kind())) return detail.empty() ? words : absl::StrCat(detail, "; what came after is missing");
   if (!SpeaksOfProgram(row.kind())) {
     std::string text = absl::StrCat(FormatCount(row.count()), " ", row.count() == 1 ? ForOne(words) : words);
     if (process != nullptr) text = absl::StrCat(ProcessLabel(*process), ": ", text);

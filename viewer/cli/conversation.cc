@@ -315,8 +315,8 @@ class Picture {
 
   // Events that are not there: never drawn as a pause.
   void PrintGap(const Step& step) {
-    Line(time_.Format(step.at_ns), "░░ events unreadable ░░", "", Arrow::kNone,
-         step.duration_ns == 0 ? "" : FormatDurationExactly(step.duration_ns), Style::kWarning);
+    Line(time_.Format(step.at_ns), step.given_back ? "░░ not kept (--ring) ░░" : "░░ events unreadable ░░", "",
+         Arrow::kNone, step.duration_ns == 0 ? "" : FormatDurationExactly(step.duration_ns), Style::kWarning);
   }
 
   // A shutdown or close: an end of stream for the other side where it is this side's first. Others are told only where

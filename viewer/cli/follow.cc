@@ -177,6 +177,7 @@ absl::StatusOr<Json> StepJson(Trace& trace, const Timeline& timeline, const Step
       if (step.pause == PauseCause::kNotReading) object["who"] = step.from_client ? "client" : "server";
       break;
     case StepKind::kGap:
+      object["why"] = step.given_back ? "ring" : "damaged";
       break;
     case StepKind::kShutdown:
     case StepKind::kClose:

@@ -26,6 +26,7 @@ namespace {
 
 constexpr int kMostNameRaces = 100;
 constexpr uint64_t kLeastArena = 64 << 10;
+constexpr uint64_t kLeastTrace = 1 << 20;  // of --max and --ring: some blocks
 
 // Rows of proto/stats.def that stand for a program which ran unrecorded, in the words of the closing line.
 constexpr std::pair<std::string_view, std::string_view> kUnrecordedKinds[] = {
@@ -55,6 +56,13 @@ absl::Status ParseIo(const std::string& io, SessionOptions& options) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> ParseLimit(const char* option, const std::string& text) {
+  const absl::StatusOr<uint64_t> size = ParseSize(text);
+  if (!size.ok()) return absl::InvalidArgumentError(absl::StrCat(option, " ", size.status().message()));
+  if (*size < kLeastTrace) return absl::InvalidArgumentError(absl::StrCat(option, " ", text, ": 1M at least"));
+  return size;
 }
 
 // "0.25 s", "41 s", "12 min".
@@ -119,6 +127,12 @@ absl::StatusOr<SessionOptions> MakeSessionOptions(const RecordingOptions& record
   if (options.arena_bytes < kLeastArena) {
     return absl::InvalidArgumentError(absl::StrCat("--arena ", recording.arena, ": 64k at least"));
   }
+  if (!recording.max.empty()) {
+    ASSIGN_OR_RETURN(options.most_bytes, ParseLimit("--max", recording.max));
+  }
+  if (!recording.ring.empty()) {
+    ASSIGN_OR_RETURN(options.ring_bytes, ParseLimit("--ring", recording.ring));
+  }
   options.first_arena_bytes = std::min(options.first_arena_bytes, options.arena_bytes);
   ASSIGN_OR_RETURN(options.shim_path, FindShim());
   ASSIGN_OR_RETURN(options.trace_path, NewTracePath(command, common.output));
@@ -148,8 +162,7 @@ std::vector<std::string> ClosingLines(const SessionSummary& summary, const std::
                                ")"));
   if (!summary.stopped.empty()) {
     lines.push_back(absl::StrCat(summary.stopped, ", ", program.empty() ? "the programs" : program, " ran on. The ",
-                                 FormatSize(summary.file_bytes),
-                                 " so far are readable.     -o elsewhere, or --payload 64k"));
+                                 FormatSize(summary.file_bytes), " so far are readable.     ", summary.stopped_advice));
   }
   uint64_t too_fast = summary.dropped_events;
   for (const Missing& row : summary.missing) {
@@ -192,6 +205,12 @@ bool IsIncomplete(const SessionSummary& summary) {
   return summary.dropped_events > 0 || !summary.stopped.empty() || summary.processes == 0 ||
          std::any_of(summary.missing.begin(), summary.missing.end(),
                      [](const Missing& missing) { return SeverityOf(missing.kind()) == Severity::kError; });
+}
+
+void DumpAndTell(Session& session, const CommonOptions& common) {
+  const absl::StatusOr<std::string> path = session.Dump();
+  Remark(common, path.ok() ? absl::StrCat("what the ring holds now → ", TraceName(*path))
+                           : absl::StrCat("the ring cannot be dumped: ", path.status().message()));
 }
 
 void RecoverAndTell(const CommonOptions& common) {

@@ -22,6 +22,8 @@ struct RecordingOptions {
   std::string payload = "64M";   // --payload none|SIZE|full: bytes kept per descriptor and direction
   std::string io = "sockets";    // --io sockets,pipes,files,all: whose reads and writes are kept
   std::string on_full = "wait";  // --on-full wait|drop
+  std::string max = "";          // --max SIZE: recording stops when the trace has it; empty: never
+  std::string ring = "";         // --ring SIZE: the last SIZE is kept; empty: everything
   std::string arena = "1G";      // --arena SIZE: most shared memory that may be used
 };
 
@@ -44,6 +46,9 @@ std::string ContentNotice(const SessionSummary& summary, const RecordingOptions&
 
 // Whether --strict has something to complain about: events dropped, a process not recorded, recording stopped.
 bool IsIncomplete(const SessionSummary& summary);
+
+// Writes what a ring holds so far to a trace of its own, and says so.
+void DumpAndTell(Session& session, const CommonOptions& common);
 
 // Salvages what killed recorders left behind and says so on stderr, one line for each trace.
 void RecoverAndTell(const CommonOptions& common);

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -113,7 +114,9 @@ class LivePrinter {
 // CMD while it runs: waits for it, passes signals on, stops with it.
 class Command {
  public:
-  Command(pid_t pid, SignalGuard* signals) : pid_(pid), signals_(*signals) {}
+  // dump: what SIGUSR1 to us is for; null: it is passed on.
+  Command(pid_t pid, SignalGuard* signals, std::function<void()> dump)
+      : pid_(pid), signals_(*signals), dump_(std::move(dump)) {}
 
   bool ended() const { return ended_; }
   int wait_status() const { return wait_status_; }
@@ -129,6 +132,10 @@ class Command {
         continue;
       }
       if (signal == SIGINT || signal == SIGQUIT) ++interrupts_;
+      if (signal == SIGUSR1 && dump_) {
+        dump_();
+        continue;
+      }
       // From the terminal (SI_KERNEL) it reached CMD too; from a process, it was meant for whom we stand in front of.
       // From inside it was sent to the group, or means us.
       const bool sent = info.si_code == SI_USER || info.si_code == SI_QUEUE || info.si_code == SI_TKILL;
@@ -159,13 +166,14 @@ class Command {
 
   const pid_t pid_;
   SignalGuard& signals_;
+  const std::function<void()> dump_;
   bool ended_ = false;
   int wait_status_ = 0;
   int interrupts_ = 0;
 };
 
 // The rest of the recording when CMD left processes behind: in a process of its own that nobody waits for.
-[[noreturn]] void RecordInBackground(Session& session, SignalGuard& signals, bool drop_trace) {
+[[noreturn]] void RecordInBackground(Session& session, SignalGuard& signals, bool dump, bool drop_trace) {
   session.GoOnInThisProcess();
   setsid();
   if (chdir("/") != 0) _exit(kExitOurFailure);
@@ -177,7 +185,10 @@ class Command {
   while (!told_to_end && session.LiveProcesses() > 0) {
     (void)session.Poll(kPollMs, signals.fd());  // a full disk stops the recording, and Finish says so in the trace
     siginfo_t info;
-    for (int signal; (signal = signals.Next(&info)) != 0;) told_to_end |= signal == SIGTERM || signal == SIGINT;
+    for (int signal; (signal = signals.Next(&info)) != 0;) {
+      told_to_end |= signal == SIGTERM || signal == SIGINT;
+      if (signal == SIGUSR1 && dump) (void)session.Dump();  // nobody is there to be told
+    }
   }
   const absl::StatusOr<SessionSummary> summary = session.Finish();
   if (summary.ok() && drop_trace) unlink(summary->trace_path.c_str());
@@ -245,7 +256,9 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
   }
   session->CommandStarted(launched->pid, program.path);
 
-  Command command(launched->pid, &signals);
+  std::function<void()> dump;
+  if (!options.recording.ring.empty()) dump = [&session, &common] { DumpAndTell(*session, common); };
+  Command command(launched->pid, &signals, std::move(dump));
   while (!command.ended()) {
     // An error of the trace file stops the recording, not CMD: the summary tells it.
     (void)session->Poll(kPollMs, signals.fd());
@@ -266,7 +279,7 @@ int Record(const RunOptions& options, const CommonOptions& common, const Program
     const SessionSummary summary = session->Summary();
     session->GoOnElsewhere();
     const pid_t background = fork();
-    if (background == 0) RecordInBackground(*session, signals, drop_trace);
+    if (background == 0) RecordInBackground(*session, signals, !options.recording.ring.empty(), drop_trace);
     if (background > 0) {
       (void)session.release();  // the arena and the shims are the child's now
       if (command.impatient()) return status;

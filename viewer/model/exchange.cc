@@ -63,6 +63,7 @@ class Reader {
                 ThreadInfo& thread);
   void Continue(const TracedEvent& traced, ThreadInfo& thread);
   void Ask(const TracedEvent& traced, const Side& side, ThreadInfo& thread);
+  uint64_t MovedBefore(const std::vector<Piece>& pieces, bool client) const;
 
   Trace& trace_;
   const Connection& connection_;
@@ -191,6 +192,17 @@ void Reader::On(const TracedEvent& traced, const Object* object, bool out, Threa
   }
 }
 
+// Bytes of the stream before the first of these pieces, of one end. Where a ring gave back the connection's beginning,
+// its end is here, and the tables know how much there was in all.
+uint64_t Reader::MovedBefore(const std::vector<Piece>& pieces, bool client) const {
+  if (trace_.file().given_back() == 0 || exchange_.datagrams || pieces.empty()) return 0;
+  const Endpoint& end = client ? connection_.client() : connection_.server();
+  const uint64_t all = pieces.front().out ? end.sent() : end.received();
+  uint64_t told = 0;
+  for (const Piece& piece : pieces) told += piece.size;
+  return all - std::min(all, told);
+}
+
 absl::StatusOr<Exchange> Reader::Run() {
   RETURN_IF_ERROR(trace_.ForEachEventNear(connection_, [this](const TracedEvent& traced) {
     Take(traced);
@@ -202,7 +214,7 @@ absl::StatusOr<Exchange> Reader::Run() {
       std::sort(list->begin(), list->end(), [](const Piece& a, const Piece& b) {
         return std::tie(a.end_ns, a.number) < std::tie(b.end_ns, b.number);
       });
-      uint64_t offset = 0;
+      uint64_t offset = MovedBefore(*list, client);
       for (Piece& piece : *list) {
         piece.offset = offset;
         offset += piece.size;

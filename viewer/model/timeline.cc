@@ -323,9 +323,23 @@ void Builder::ActSteps() {
   }
 }
 
-// Stretches of the file that could not be read, where they fall into the connection's life.
+// Stretches of the connection's life that the file does not hold.
 void Builder::Gaps() {
   const Connection& connection = *exchange_.connection;
+  if (trace_.file().given_back() > 0) {
+    uint64_t kept_ns = UINT64_MAX;
+    for (const BlockEntry& block : trace_.file().blocks()) {
+      if (block.event_count() > 0) kept_ns = std::min(kept_ns, block.first_ns());
+    }
+    if (connection.start_ns() < kept_ns) {
+      Step& step = timeline_.steps.emplace_back();
+      step.kind = StepKind::kGap;
+      step.at_ns = connection.start_ns();
+      step.duration_ns = std::min(kept_ns, std::max(connection.end_ns(), step.at_ns)) - step.at_ns;
+      if (connection.end_ns() == 0) step.duration_ns = kept_ns - step.at_ns;
+      step.given_back = true;
+    }
+  }
   const uint64_t end_ns = connection.end_ns() == 0 ? UINT64_MAX : connection.end_ns();
   for (const DamagedRange& range : trace_.file().damage()) {
     const uint64_t before_ns = range.before_ns == 0 ? UINT64_MAX : range.before_ns;

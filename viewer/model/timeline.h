@@ -60,6 +60,7 @@ struct Step {
   PauseCause pause = PauseCause::kUnknown;
   uint32_t error = 0;
   Call call = CALL_UNKNOWN;   // error: the call that failed
+  bool given_back = false;    // gap: a ring kept no more of it; else it could not be read
   bool end_received = false;  // shutdown, close: a receive of the other end returned the end of the stream
   // Pause: events that the trace dropped, so that nobody knows whether this was one. 0: none that may belong here.
   uint64_t dropped = 0;
