@@ -532,8 +532,10 @@ absl::StatusOr<SessionSummary> RecordingSession::Finish() {
   AddOwnMissing(tables);
   tables.set_sealed(true);
   const absl::Status sealed = writer_.Seal(tables, aggregator_.BlocksOfConnections());
-  if (!sealed.ok() && stopped_.empty()) Stop(sealed);
+  const bool lost = absl::IsNotFound(sealed);
+  if (!sealed.ok() && !lost && stopped_.empty()) Stop(sealed);
   SessionSummary summary = Summarize(tables);
+  if (lost) summary.lost = std::string(sealed.message());
   summary.processes_alive = alive;
   if (!sealed.ok()) summary.trace_path = writer_.part_path();
   arena_.Remove();

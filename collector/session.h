@@ -52,6 +52,7 @@ struct SessionSummary {
   uint64_t processes_alive = 0;  // when the summary was made
   std::string stopped;           // recording stopped before the end: why and when, in words (disk full …)
   std::string stopped_advice;    // what to do about it
+  std::string lost;              // nothing is left of the trace: why, in words
 };
 
 // One recording. Not thread-safe; everything happens in the thread that calls Poll().

@@ -309,6 +309,7 @@ absl::Status TraceFileWriter::Seal(const Tables& tables, const std::vector<Conne
     ::unlink(name.c_str());  // the part file is as it was
     return status;
   }
+  fd_ = std::move(copy.fd_);
   size_ = copy.size_;
   return Rename();
 }
@@ -354,9 +355,23 @@ absl::Status TraceFileWriter::AskTheDisk() {
   return absl::OkStatus();
 }
 
+absl::Status TraceFileWriter::WriteAgain() {
+  const std::string part = part_path();
+  UniqueFd again(::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!again.valid() && errno == ENOENT) {
+    return absl::NotFoundError(absl::StrCat(part, " was removed while it was written, with its folder"));
+  }
+  if (!again.valid()) return absl::ErrnoToStatus(errno, absl::StrCat(part, " was removed while it was written"));
+  const int error = CopyRange(fd_.get(), 0, size_, again.get(), 0);
+  if (error == 0) return absl::OkStatus();
+  ::unlink(part.c_str());
+  return Failed(error, absl::StrCat(part, " was removed while it was written, and cannot be written again"));
+}
+
 absl::Status TraceFileWriter::Rename() {
   const std::string part = part_path();
   int error = 0;
+  if (!Names(part, fd_.get())) RETURN_IF_ERROR(WriteAgain());
   if (::renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, path_.c_str(), overwrite_ ? 0 : RENAME_NOREPLACE) != 0) {
     error = errno;
     // File systems without RENAME_NOREPLACE: a second name, which link(2) never gives twice, then away with the first.

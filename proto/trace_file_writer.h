@@ -103,6 +103,9 @@ class TraceFileWriter {
   // Waits until the bytes are where they stay, on file systems that accept what they may not be able to keep.
   absl::Status AskTheDisk();
 
+  // Writes the finished file once more under its name, which leads to it no more. kNotFound: its folder is gone, too.
+  absl::Status WriteAgain();
+
   // Gives the finished part file its final name.
   absl::Status Rename();
 

@@ -160,6 +160,10 @@ std::vector<std::string> ClosingLines(const SessionSummary& summary, const std::
                                CountOf(summary.processes, "process", "processes"), " in ",
                                LengthInWords(summary.duration_ns), " → ", name, " (", FormatSize(summary.file_bytes),
                                ")"));
+  if (!summary.lost.empty()) {
+    lines[0] = absl::StrCat(summary.lost, ": nothing is left of this recording");
+    return lines;
+  }
   if (!summary.stopped.empty()) {
     lines.push_back(absl::StrCat(summary.stopped, ", ", program.empty() ? "the programs" : program, " ran on. The ",
                                  FormatSize(summary.file_bytes), " so far are readable.     ", summary.stopped_advice));
@@ -194,7 +198,7 @@ std::vector<std::string> ClosingLines(const SessionSummary& summary, const std::
 }
 
 std::string ContentNotice(const SessionSummary& summary, const RecordingOptions& recording) {
-  if (summary.connections == 0 || recording.payload == "none") return "";
+  if (summary.connections == 0 || !summary.lost.empty() || recording.payload == "none") return "";
   // Where it cannot be remembered it is better said too often than never.
   if (!IsFirstTime("told-what-traces-hold").value_or(true)) return "";
   return "This trace contains what the program sent, passwords included. It stays on this machine, readable by you "
@@ -202,7 +206,7 @@ std::string ContentNotice(const SessionSummary& summary, const RecordingOptions&
 }
 
 bool IsIncomplete(const SessionSummary& summary) {
-  return summary.dropped_events > 0 || !summary.stopped.empty() || summary.processes == 0 ||
+  return summary.dropped_events > 0 || !summary.stopped.empty() || !summary.lost.empty() || summary.processes == 0 ||
          std::any_of(summary.missing.begin(), summary.missing.end(),
                      [](const Missing& missing) { return SeverityOf(missing.kind()) == Severity::kError; });
 }
