@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -43,15 +44,29 @@ absl::StatusOr<uint64_t> SizeOf(int fd, const std::string& path) {
   return static_cast<uint64_t>(status.st_size);
 }
 
-// Whether the index accounts for every byte before it, as that of an undamaged single trace does.
-bool Gapless(const Index& index, uint64_t index_offset) {
+// Reads the index's blocks: false where they do not account for every byte before it, as those of an undamaged single
+// trace do. What it says of connections is passed over. last: the kind of the last one in any case.
+bool ReadIndexedBlocks(absl::string_view payload, uint64_t index_offset, std::vector<BlockEntry>& blocks,
+                       BlockKind& last) {
   uint64_t end = 0;
-  for (const BlockEntry& entry : index.block()) {
-    if (entry.offset() != end || entry.size() < kBlockMinBytes || entry.size() > index_offset - end) return false;
-    if (entry.size() > kBlockMaxBytes + kPrefixMaxBytes) return false;
+  bool gapless = true;
+  BlockEntry entry;
+  WireScanner scan(payload);
+  for (uint32_t tag = 0; scan.Next(tag);) {
+    if (tag != Tag(1, WireType::kBytes)) {
+      scan.Skip(tag);
+      continue;
+    }
+    const absl::string_view bytes = scan.Bytes();
+    if (!scan.ok() || !entry.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return false;
+    last = entry.kind();
+    gapless = gapless && entry.offset() == end && entry.size() >= kBlockMinBytes &&
+              entry.size() <= index_offset - end && entry.size() <= kBlockMaxBytes + kPrefixMaxBytes;
+    if (!gapless) continue;
     end += entry.size();
+    blocks.push_back(entry);
   }
-  return end == index_offset;
+  return scan.ok() && gapless && end == index_offset;
 }
 
 bool InOrder(const ConnectionBlocks& connection, int block_count) {
@@ -158,25 +173,34 @@ absl::StatusOr<bool> TraceFileReader::LoadIndex() {
   if (index_offset + frame.size + kTrailerBytes != file_size_) return false;  // of an earlier trace in this file
   const BlockEntry own = frame.Entry(index_offset);
   const absl::StatusOr<absl::string_view> payload = CheckedPayload(own, frame.sequence);
-  Index index;
-  if (!payload.ok() || !MergeBounded(*payload, index).ok()) return false;
-
-  const auto& entries = index.block();
-  sealed_ = !entries.empty() && entries.rbegin()->kind() == BLOCK_KIND_TABLES;
-  if (!Gapless(index, index_offset)) return false;
-  *index.add_block() = own;
+  std::vector<BlockEntry> blocks;
+  BlockKind last = BLOCK_KIND_UNKNOWN;
+  const bool whole = payload.ok() && ReadIndexedBlocks(*payload, index_offset, blocks, last);
+  sealed_ = last == BLOCK_KIND_TABLES;
+  if (!whole) return false;
+  blocks.push_back(own);
   if (map_.blocks.empty()) {
-    for (const BlockEntry& entry : index.block()) map_.Add(entry, map_.blocks.size());
+    for (BlockEntry& entry : blocks) map_.Add(std::move(entry), map_.blocks.size());
     map_.marker = frame.marker;
     map_.readable_size = file_size_;
-  } else if (map_.blocks.size() != static_cast<size_t>(index.block_size())) {
+  } else if (map_.blocks.size() != blocks.size()) {
     return true;  // a scan has numbered the blocks, and missed one: the index has other positions
   }
   connections_.clear();
-  for (const ConnectionBlocks& connection : index.connection()) {
-    if (InOrder(connection, index.block_size())) connections_.push_back(connection);
-  }
+  connections_unread_ = true;
   return true;
+}
+
+const std::vector<ConnectionBlocks>& TraceFileReader::connections() {
+  if (!std::exchange(connections_unread_, false)) return connections_;
+  const size_t last = map_.blocks.size() - 1;
+  const absl::StatusOr<absl::string_view> payload = CheckedPayload(map_.blocks[last], map_.sequences[last]);
+  Index index;
+  if (!payload.ok() || !MergeBounded(*payload, index).ok()) return connections_;
+  for (ConnectionBlocks& connection : *index.mutable_connection()) {
+    if (InOrder(connection, static_cast<int>(map_.blocks.size()))) connections_.push_back(std::move(connection));
+  }
+  return connections_;
 }
 
 absl::Status TraceFileReader::ReadHeader() {

@@ -51,7 +51,8 @@ class TraceFileReader {
   uint64_t sequence(size_t position) const { return map_.sequences[position]; }
 
   // Which blocks (positions in blocks()) hold a connection's events; empty without an index.
-  const std::vector<ConnectionBlocks>& connections() const { return connections_; }
+  // They are read when they are first asked for.
+  const std::vector<ConnectionBlocks>& connections();
 
   // Reads and checks one block and returns its decoded payload. position: in blocks(). kDataLoss with place and reason
   // when it is damaged, which damage() lists from then on. The view is valid until the next call.
@@ -95,6 +96,7 @@ class TraceFileReader {
   TraceHeader header_;
   BlockMap map_;
   std::vector<ConnectionBlocks> connections_;
+  bool connections_unread_ = false;  // they stand in the last block, an index
   uint64_t file_size_ = 0;
   bool sealed_ = false;
   PayloadCodec codec_;

@@ -96,8 +96,21 @@ void Machine::Apply(const ProcessEnd& end) {
   processes_.End(id, end.end_ns);
 }
 
+void Machine::Count(const Record& record) {
+  const auto call = static_cast<size_t>(record.call);
+  if (call >= world_.calls.size()) return;  // a newer recorder's
+  CallState& count = world_.calls[call];
+  const bool moves = IsTransfer(record.call) || IsCopy(record.call);
+  if (moves) count.kept += record.kept;
+  if (record.continuation) return;
+  ++count.calls;
+  count.failed += record.error != 0;
+  if (moves) count.bytes += record.moved;
+}
+
 void Machine::Apply(const Record& record, const EventView& event, const Stream& stream, StreamState& state) {
   ++world_.event_count;
+  Count(record);
   if (record.call == CALL_ATTACHED) {
     state.process = processes_.Attached(stream.image, event, record.start_ns);
   } else if (state.process == 0) {

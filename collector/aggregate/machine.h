@@ -55,6 +55,7 @@ class Machine {
   };
 
   void Apply(const ProcessEnd& end);
+  void Count(const Record& record);
   void Apply(const Record& record, const EventView& event, const Stream& stream, StreamState& state);
   void Dispatch(const Applied& call, uint32_t image);
   void Transfer(const Applied& call, StreamState& state);

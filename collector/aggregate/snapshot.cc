@@ -331,6 +331,16 @@ Tables MakeTables(const World& world, const std::vector<Joined>& joined, uint64_
     name.set_address(world.names[i].address);
   }
   tables.set_event_count(world.event_count);
+  for (size_t call = 0; call < world.calls.size(); ++call) {
+    const CallState& count = world.calls[call];
+    if (count.calls == 0) continue;
+    CallTotals& totals = *tables.add_call();
+    totals.set_call(static_cast<Call>(call));
+    totals.set_calls(count.calls);
+    totals.set_failed(count.failed);
+    totals.set_bytes(count.bytes);
+    totals.set_kept(count.kept);
+  }
   tables.set_end_ns(end_ns);
   return tables;
 }

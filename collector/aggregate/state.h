@@ -134,6 +134,14 @@ struct LifeState {
   uint64_t event_count = 0;
 };
 
+// How often a call was made.
+struct CallState {
+  uint64_t calls = 0;
+  uint64_t failed = 0;
+  uint64_t bytes = 0;  // moved
+  uint64_t kept = 0;   // of these, with their payload
+};
+
 struct ObjectState {
   DescriptorKind kind = DESCRIPTOR_KIND_UNKNOWN;
   uint64_t cookie = 0;
@@ -246,6 +254,7 @@ struct World {
   std::vector<NameState> names;
   std::vector<Missing> not_recorded;  // programs that the collector knows it could not enter
   uint64_t event_count = 0;
+  std::array<CallState, Call_ARRAYSIZE> calls;
   size_t copied_lives = 0;
   size_t connects = 0;            // entries of all ObjectState::connected
   uint64_t left_out = 0;          // what a limit kept out of the tables

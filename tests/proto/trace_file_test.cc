@@ -228,11 +228,12 @@ TEST_F(TraceFileTest, LargeTablesStandInSeveralBlocks) {
   tables.add_drop()->set_events(1);
   tables.add_missing()->set_count(1);
   tables.add_name()->set_host("localhost");
+  tables.add_call()->set_calls(1);
   tables.set_event_count(77);
   tables.set_end_ns(78);
   tables.set_sealed(true);
   tables.set_recovered(true);
-  ASSERT_EQ(Tables::descriptor()->field_count(), 12 + 2) << "a new field has to stand here, too";
+  ASSERT_EQ(Tables::descriptor()->field_count(), 13 + 2) << "a new field has to stand here, too";
   int calls = 0;
   {
     auto writer = TraceFileWriter::Create(path_, SampleHeader(), false);

@@ -27,7 +27,7 @@ std::string Info(const NamedTrace& named, bool* complete = nullptr, const Common
   std::string text;
   Output output(&text, {});
   bool whole = false;
-  const absl::Status status = PrintInfo(named, common, output, whole);
+  const absl::Status status = PrintInfo(named, {}, common, output, whole);
   EXPECT_TRUE(status.ok()) << status;
   output.Flush();
   if (complete != nullptr) *complete = whole;

@@ -48,6 +48,22 @@ absl::Status CountBlock(absl::string_view payload, EventCounts& counts) {
 
 }  // namespace
 
+std::optional<EventCounts> CountsInTables(const Trace& trace) {
+  const Tables& tables = trace.tables();
+  // A ring's tables tell also of what it gave back.
+  if (!tables.sealed() || trace.file().given_back() > 0 || (tables.call().empty() && tables.event_count() > 0)) {
+    return std::nullopt;
+  }
+  EventCounts counts;
+  counts.events = tables.event_count();
+  for (const CallTotals& totals : tables.call()) {
+    counts.by_call[totals.call()] = {totals.calls(), totals.failed(), totals.bytes()};
+    counts.moved_bytes += totals.bytes();
+    counts.kept_bytes += totals.kept();
+  }
+  return counts;
+}
+
 absl::StatusOr<EventCounts> CountEventsOf(const std::string& path) {
   ASSIGN_OR_RETURN(TraceFileReader file, TraceFileReader::Open(path));
   EventCounts counts;

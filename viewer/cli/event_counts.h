@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counts what a trace file holds, event by event, and finds the blocks that cannot be read. Reads the whole file.
+// What a trace file holds, by call; and, reading it whole, which of its blocks cannot be read.
 
 #ifndef SOCKTALE_VIEWER_CLI_EVENT_COUNTS_H_
 #define SOCKTALE_VIEWER_CLI_EVENT_COUNTS_H_
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "proto/event.pb.h"
+#include "viewer/model/trace.h"
 
 namespace socktale {
 
@@ -29,7 +31,11 @@ struct EventCounts {
   std::vector<std::string> unreadable;  // parts of the file, each with place and reason
 };
 
-// kNotFound and the like when the file cannot be opened; damage inside it is told in `unreadable`.
+// What the trace's tables say, where they do: nothing of the file's blocks is read.
+std::optional<EventCounts> CountsInTables(const Trace& trace);
+
+// By reading all of the file. kNotFound and the like when the file cannot be opened; damage inside it is told in
+// `unreadable`.
 absl::StatusOr<EventCounts> CountEventsOf(const std::string& path);
 
 }  // namespace socktale

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,9 @@
 
 namespace socktale {
 namespace {
+
+// A file of this size is read through in a moment.
+constexpr uint64_t kVerifiedBytes = 256 << 20;
 
 const char* SeverityName(Severity severity) {
   return severity == Severity::kError ? "error" : severity == Severity::kWarning ? "warning" : "note";
@@ -95,7 +99,8 @@ std::string ConnectionsInWords(const Tables& tables) {
                       both == all ? " (both ends recorded)" : absl::StrCat(" (", both, " with both ends recorded)"));
 }
 
-void PrintHead(const NamedTrace& named, const EventCounts& counts, const CommonOptions& common, Output& output) {
+void PrintHead(const NamedTrace& named, const EventCounts& counts, bool verified, const CommonOptions& common,
+               Output& output) {
   const TraceHeader& header = named.trace.header();
   const Tables& tables = named.trace.tables();
   const TraceFileReader& file = named.trace.file();
@@ -109,9 +114,10 @@ void PrintHead(const NamedTrace& named, const EventCounts& counts, const CommonO
                    FormatDuration(tables.end_ns(), output.look().unicode), header.host().empty() ? "" : " on ",
                    Printable(header.host()), header.kernel().empty() ? "" : ", Linux ", Printable(header.kernel()),
                    ", by socktale ", Printable(header.version())));
-  row("file", absl::StrCat(FromStdin(named) ? "from standard input" : Printable(named.path), ", ",
-                           FormatSize(file.file_size(), common.exact_bytes), ", ",
-                           CountOf(file.blocks().size(), "block"), file.sealed() ? "" : ", not sealed"));
+  row("file",
+      absl::StrCat(FromStdin(named) ? "from standard input" : Printable(named.path), ", ",
+                   FormatSize(file.file_size(), common.exact_bytes), ", ", CountOf(file.blocks().size(), "block"),
+                   file.sealed() ? "" : ", not sealed", verified ? "" : ", not read through (--verify)"));
   row("holds", absl::StrCat(FormatCount(tables.event_count()), tables.event_count() == 1 ? " event, " : " events, ",
                             ConnectionsInWords(tables), ", ",
                             CountOf(static_cast<uint64_t>(tables.process_size()), "process", "processes"), ", ",
@@ -177,7 +183,7 @@ void PrintStatement(const std::vector<std::string>& file, const EventCounts& cou
   }
 }
 
-void PrintJson(const NamedTrace& named, const std::vector<std::string>& file, const EventCounts& counts,
+void PrintJson(const NamedTrace& named, const std::vector<std::string>& file, const EventCounts& counts, bool verified,
                Output& output) {
   const Tables& tables = named.trace.tables();
   Json first = TraceJson(named.trace);
@@ -189,6 +195,7 @@ void PrintJson(const NamedTrace& named, const std::vector<std::string>& file, co
   first["threads"] = tables.thread_size();
   first["recovered"] = tables.recovered();
   first["file_trouble"] = file;
+  first["verified"] = verified;
   first["unreadable"] = counts.unreadable;
   WriteJson(output, first);
   for (const auto& [call, count] : counts.by_call) {
@@ -244,8 +251,15 @@ void PrintJson(const NamedTrace& named, const std::vector<std::string>& file, co
 
 }  // namespace
 
-absl::Status PrintInfo(const NamedTrace& named, const CommonOptions& common, Output& output, bool& complete) {
-  ASSIGN_OR_RETURN(EventCounts counts, CountEventsOf(named.path));
+absl::Status PrintInfo(const NamedTrace& named, const InfoOptions& options, const CommonOptions& common, Output& output,
+                       bool& complete) {
+  const bool verify = options.verify || options.strict || named.trace.file().file_size() <= kVerifiedBytes;
+  std::optional<EventCounts> told = verify ? std::nullopt : CountsInTables(named.trace);
+  const bool verified = !told.has_value();
+  if (verified) {
+    ASSIGN_OR_RETURN(told, CountEventsOf(named.path));
+  }
+  EventCounts& counts = *told;
   const std::vector<std::string> file = FileInWords(named.trace, named.name, named.path);
   // Damage that opening the trace met already is told once.
   for (const std::string& line : file) {
@@ -254,10 +268,10 @@ absl::Status PrintInfo(const NamedTrace& named, const CommonOptions& common, Out
   }
   complete = file.empty() && counts.unreadable.empty() && named.trace.tables().missing().empty();
   if (common.json) {
-    PrintJson(named, file, counts, output);
+    PrintJson(named, file, counts, verified, output);
     return absl::OkStatus();
   }
-  PrintHead(named, counts, common, output);
+  PrintHead(named, counts, verified, common, output);
   PrintProcesses(named.trace, output);
   PrintStatement(file, counts, named.trace, output);
   return absl::OkStatus();
@@ -269,7 +283,7 @@ int RunInfo(const InfoOptions& options, const CommonOptions& common) {
   absl::StatusOr<std::unique_ptr<Output>> output = Output::Open(common);
   if (!output.ok()) return Trouble(output.status());
   bool complete = false;
-  const absl::Status done = (*output)->Close(PrintInfo(*opened, common, **output, complete));
+  const absl::Status done = (*output)->Close(PrintInfo(*opened, options, common, **output, complete));
   if (!done.ok()) return Trouble(done);
   return options.strict && !complete ? kExitNo : kExitDone;
 }

@@ -14,12 +14,14 @@ namespace socktale {
 
 struct InfoOptions {
   bool strict = false;  // --strict: exit 1 when anything is missing
+  bool verify = false;  // --verify: read and check every block, however large the file
 };
 
 int RunInfo(const InfoOptions& options, const CommonOptions& common);
 
-// What RunInfo prints. complete: whether nothing is missing and the whole file could be read.
-absl::Status PrintInfo(const NamedTrace& named, const CommonOptions& common, Output& output, bool& complete);
+// What RunInfo prints. complete: whether nothing is missing; and the whole file can be read, where every block was.
+absl::Status PrintInfo(const NamedTrace& named, const InfoOptions& options, const CommonOptions& common, Output& output,
+                       bool& complete);
 
 }  // namespace socktale
 

@@ -165,6 +165,7 @@ Action AddInfo(CLI::App& app, CommonOptions& common) {
   auto options = std::make_shared<InfoOptions>();
   AddTrace(app, common, true);
   AddSwitch(app, "--strict", options->strict, "exit 1 when anything is missing from the trace");
+  AddSwitch(app, "--verify", options->verify, "read and check every block, of large traces, too");
   AddBytes(app, common);
   AddDisplay(app, common);
   return [options, &common] { return RunInfo(*options, common); };

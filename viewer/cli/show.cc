@@ -195,7 +195,8 @@ absl::Status Print(Trace& trace, const std::string& path, const ShowOptions& opt
                    Output& output) {
   if (common.json) WriteJson(output, TraceJson(trace));
   ShowPrinter printer(options, common, trace.header(), output);
-  RETURN_IF_ERROR(trace.ForEachEvent([&printer](const TracedEvent& event) { return printer.Take(event); }));
+  RETURN_IF_ERROR(trace.ForEachEvent([&printer](const TracedEvent& event) { return printer.Take(event); },
+                                     common.from_ns, common.to_ns));
   printer.Finish();
   if (options.live) {
     output.Flush();

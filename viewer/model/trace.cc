@@ -142,7 +142,7 @@ std::vector<size_t> Trace::PositionsFrom(size_t first) const {
 }
 
 // Without an index, or with one that does not know the connection, it may be anywhere.
-std::vector<size_t> Trace::PositionsOf(const Connection& connection) const {
+std::vector<size_t> Trace::PositionsOf(const Connection& connection) {
   if (aggregator_ != nullptr) {
     absl::flat_hash_set<uint64_t> sequences;
     for (const ConnectionBlocks& entry : connection_blocks_) {
@@ -167,8 +167,13 @@ std::vector<size_t> Trace::PositionsOf(const Connection& connection) const {
   return PositionsFrom(0);
 }
 
-absl::Status Trace::ForEachEvent(const std::function<bool(const TracedEvent&)>& visit) {
-  return VisitBlocks(PositionsFrom(0), visit);
+absl::Status Trace::ForEachEvent(const std::function<bool(const TracedEvent&)>& visit, uint64_t from_ns,
+                                 uint64_t to_ns) {
+  std::vector<size_t> positions;
+  for (size_t i = 0; i < reader_.blocks().size(); ++i) {
+    if (reader_.blocks()[i].last_ns() >= from_ns && reader_.blocks()[i].first_ns() <= to_ns) positions.push_back(i);
+  }
+  return VisitBlocks(positions, visit);
 }
 
 absl::Status Trace::ForEachEventNear(const Connection& connection,

@@ -70,7 +70,10 @@ class Trace {
   // Calls `visit` for every event, or for every event of one connection (reading only its blocks where the index tells
   // them), in order of time (entry time; calls of one thread keep their order). `visit` returns false to stop.
   // Damaged blocks are skipped; damage() of file() lists them.
-  absl::Status ForEachEvent(const std::function<bool(const TracedEvent&)>& visit);
+  // from_ns, to_ns: blocks with nothing in this stretch of time are not read; events beside it are visited where they
+  // stand in the same blocks.
+  absl::Status ForEachEvent(const std::function<bool(const TracedEvent&)>& visit, uint64_t from_ns = 0,
+                            uint64_t to_ns = UINT64_MAX);
   absl::Status ForEachEventOf(const Connection& connection, const std::function<bool(const TracedEvent&)>& visit);
 
   // Looks for events appended since Open or the last call (a trace being recorded) and visits those only.
@@ -93,7 +96,7 @@ class Trace {
   void SetTables(Tables tables);
   void Describe(const EventKey& key, const RunView& run, const EventView& event, TracedEvent& traced) const;
   absl::Status VisitBlocks(const std::vector<size_t>& positions, const std::function<bool(const TracedEvent&)>& visit);
-  std::vector<size_t> PositionsOf(const Connection& connection) const;
+  std::vector<size_t> PositionsOf(const Connection& connection);
   std::vector<size_t> PositionsFrom(size_t first) const;
 
   TraceFileReader reader_;
