@@ -10,6 +10,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,29 @@ TEST(InfoTest, AWholeTraceSaysThatNothingIsMissingOfWhatCanBeSeen) {
   EXPECT_THAT(text, HasSubstr("2 processes"));
   EXPECT_THAT(text, HasSubstr("all kept"));
   EXPECT_TRUE(complete);
+}
+
+TEST(InfoTest, TheTablesCountAsReadingTheFileDoes) {
+  testing::TraceBuilder builder;
+  BuildHello(builder);
+  Tale tale;
+  const NamedTrace named = tale.Open(builder, "hello");
+  const std::optional<EventCounts> told = CountsInTables(named.trace);
+  const absl::StatusOr<EventCounts> read = CountEventsOf(named.path);
+  ASSERT_TRUE(told.has_value());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(told->events, read->events);
+  EXPECT_GT(read->moved_bytes, 0u);
+  EXPECT_EQ(told->moved_bytes, read->moved_bytes);
+  EXPECT_EQ(told->kept_bytes, read->kept_bytes);
+  ASSERT_EQ(told->by_call.size(), read->by_call.size());
+  for (const auto& [call, count] : read->by_call) {
+    const CallCount& other = told->by_call.at(call);
+    EXPECT_EQ(other.calls, count.calls) << call;
+    EXPECT_EQ(other.failed, count.failed) << call;
+    EXPECT_EQ(other.bytes, count.bytes) << call;
+  }
+  EXPECT_FALSE(CountsInTables(tale.Open(builder, "cut", false).trace).has_value()) << "that was not sealed";
 }
 
 TEST(InfoTest, CountsCallsAndBytesByKind) {
