@@ -17,12 +17,12 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "base/status_macros.h"
 #include "collector/aggregate/aggregator.h"
 #include "proto/event.pb.h"
 #include "proto/event_view.h"
 #include "proto/trace_file_writer.h"
+#include "proto/wire_append.h"
 
 namespace socktale {
 namespace {
@@ -79,11 +79,10 @@ class Generator {
   void Start(uint32_t number);
   Link Open(uint64_t id);
   void Close(const Link& link);
-  void Exchange(const Link& link);
   void Send(const Link& link, bool from_client);
   int FdOf(Process& process);
+  int Socket(Process& process);
   absl::Status WriteBlock();
-  absl::Status Told();
 
   TraceFileWriter writer_;
   const uint64_t events_;
@@ -95,7 +94,6 @@ class Generator {
   Aggregator aggregator_;
   Event event_;
   uint64_t now_ns_ = 1000;
-  uint64_t made_ = 0;     // events
   uint64_t waiting_ = 0;  // bytes of runs
   uint64_t in_block_ = 0;
   uint64_t block_begin_ns_ = 0;
@@ -116,15 +114,9 @@ void Generator::Commit(Process& process, uint64_t start_ns) {
   if (in_block_++ == 0) block_begin_ns_ = start_ns;
   event_.set_start_ns(start_ns - process.base_ns);
   const size_t before = process.run.size();
-  const size_t size = event_.ByteSizeLong();
-  process.run.push_back('\x1a');  // Run.event
-  for (size_t rest = size;; rest >>= 7) {
-    process.run.push_back(static_cast<char>(rest < 0x80 ? rest : (rest & 0x7f) | 0x80));
-    if (rest < 0x80) break;
-  }
+  AppendBytesHead(process.run, socktale::Run::kEventFieldNumber, event_.ByteSizeLong());
   event_.AppendToString(&process.run);
   waiting_ += process.run.size() - before;
-  ++made_;
 }
 
 void Generator::Start(uint32_t number) {
@@ -144,12 +136,7 @@ void Generator::Start(uint32_t number) {
   Commit(process, now_ns_);
   now_ns_ += kStepNs;
   if (!server) return;
-  const int fd = FdOf(process);
-  Event& socket = Begin(CALL_SOCKET, 0, fd);
-  socket.set_domain(AF_INET);
-  socket.set_type(SOCK_STREAM);
-  socket.set_socket_id(next_cookie_++);
-  Commit(process, now_ns_);
+  const int fd = Socket(process);
   Begin(CALL_BIND, fd, 0).set_address(Loopback(static_cast<uint16_t>(kServerPort + number)));
   Commit(process, now_ns_ += kStepNs);
   Begin(CALL_LISTEN, fd, 0).set_option(128);
@@ -164,21 +151,26 @@ int Generator::FdOf(Process& process) {
   return fd;
 }
 
+int Generator::Socket(Process& process) {
+  const int fd = FdOf(process);
+  Event& socket = Begin(CALL_SOCKET, 0, fd);
+  socket.set_domain(AF_INET);
+  socket.set_type(SOCK_STREAM);
+  socket.set_socket_id(next_cookie_++);
+  Commit(process, now_ns_ += kStepNs);
+  return fd;
+}
+
 Link Generator::Open(uint64_t id) {
   Link link;
   link.server = static_cast<uint32_t>(random_() % kServers);
   link.client = kServers + static_cast<uint32_t>(random_() % kServers);
   Process& client = processes_[link.client];
   Process& server = processes_[link.server];
-  link.client_fd = FdOf(client);
+  link.client_fd = Socket(client);
   link.server_fd = FdOf(server);
   const std::string to = Loopback(static_cast<uint16_t>(kServerPort + link.server));
   const std::string from = Loopback(static_cast<uint16_t>(kFirstClientPort + id % 50'000));
-  Event& socket = Begin(CALL_SOCKET, 0, link.client_fd);
-  socket.set_domain(AF_INET);
-  socket.set_type(SOCK_STREAM);
-  socket.set_socket_id(next_cookie_++);
-  Commit(client, now_ns_ += kStepNs);
   Event& connect = Begin(CALL_CONNECT, link.client_fd, 0);
   connect.set_address(to);
   connect.set_local_address(from);
@@ -213,11 +205,6 @@ void Generator::Send(const Link& link, bool from_client) {
   }
 }
 
-void Generator::Exchange(const Link& link) {
-  Send(link, true);
-  Send(link, false);
-}
-
 // A block as a pass of the collector makes it: a run of each process that did anything.
 absl::Status Generator::WriteBlock() {
   std::string block;
@@ -231,11 +218,7 @@ absl::Status Generator::WriteBlock() {
     head.set_chunk_sequence(++process.chunk);
     head.set_thread_start_ns(1);
     const std::string fields = head.SerializeAsString();
-    block.push_back('\x0a');  // Events.run
-    for (size_t rest = fields.size() + process.run.size();; rest >>= 7) {
-      block.push_back(static_cast<char>(rest < 0x80 ? rest : (rest & 0x7f) | 0x80));
-      if (rest < 0x80) break;
-    }
+    AppendBytesHead(block, Events::kRunFieldNumber, fields.size() + process.run.size());
     block += fields;
     block += process.run;
     info.images.push_back(process.image);
@@ -257,8 +240,6 @@ absl::Status Generator::WriteBlock() {
   return absl::OkStatus();
 }
 
-absl::Status Generator::Told() { return waiting_ < kBlockTargetBytes ? absl::OkStatus() : WriteBlock(); }
-
 absl::Status Generator::Run() {
   for (uint32_t i = 0; i < 2 * kServers; ++i) Start(i);
   // The n-th connection has as many exchanges as 1/n of what all have: one in a hundred is long.
@@ -278,13 +259,14 @@ absl::Status Generator::Run() {
       alive.back().exchanges = lengths[opened++];
     }
     const size_t which = random_() % alive.size();
-    Exchange(alive[which]);
+    Send(alive[which], true);
+    Send(alive[which], false);
     if (--alive[which].exchanges == 0) {
       Close(alive[which]);
       alive[which] = alive.back();
       alive.pop_back();
     }
-    RETURN_IF_ERROR(Told());
+    if (waiting_ >= kBlockTargetBytes) RETURN_IF_ERROR(WriteBlock());
   }
   RETURN_IF_ERROR(WriteBlock());
   aggregator_.Advance(UINT64_MAX);

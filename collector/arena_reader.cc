@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "collector/clock.h"
+#include "proto/wire_append.h"
 #include "proto/wire_scanner.h"
 
 namespace socktale {
@@ -16,12 +17,7 @@ constexpr uint32_t kMaxLevel = 64;
 // What is taken of one writer before others have their turn.
 constexpr size_t kBytesPerTurn = 256 << 10;
 constexpr uint8_t kEventTag = 0x1a;  // Run.event
-constexpr uint8_t kRunTag = 0x0a;    // Events.run
-
-void AppendVarint(std::string& out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
-}
+constexpr uint32_t kRunField = 1;    // Events.run
 
 void AppendField(std::string& out, uint32_t number, uint64_t value) {
   if (value == 0) return;
@@ -154,9 +150,7 @@ bool ArenaReader::TakeInto(std::string& out, size_t target_bytes, bool everythin
       Chunk& chunk = *chunks_.find(number)->second;
       if (sequence != writer.next_sequence && !everything && !chunk.ended) break;
       writer.next_sequence = sequence;
-      entry_ns_ = writer.entry_ns;
-      TakeChunk(number, chunk, out, now_ns, totals, images, taken);
-      writer.entry_ns = std::max(writer.entry_ns, entry_ns_);
+      TakeChunk(number, chunk, out, now_ns, totals, writer.entry_ns, images, taken);
       if (!chunk.bad && !chunk.done) break;
       writer.chunks.erase(sequence);  // the writer goes on with its next one
       writer.next_sequence = sequence + 1;
@@ -169,7 +163,7 @@ bool ArenaReader::TakeInto(std::string& out, size_t target_bytes, bool everythin
 
 // Takes what is new in one chunk as one Run: our copy is made first and checked then.
 void ArenaReader::TakeChunk(uint32_t number, Chunk& chunk, std::string& out, uint64_t now_ns, RunTotals& totals,
-                            absl::flat_hash_set<uint32_t>& images, std::vector<Taken>& taken) {
+                            uint64_t& entry_ns, absl::flat_hash_set<uint32_t>& images, std::vector<Taken>& taken) {
   const Available available = AvailableOf(chunk);
   if (available.end < chunk.taken || available.end > abi::kChunkBytes[abi::ClassOfChunk(chunk.index)]) {
     return MarkBad(chunk);
@@ -186,14 +180,13 @@ void ArenaReader::TakeChunk(uint32_t number, Chunk& chunk, std::string& out, uin
     AppendField(fields, 8, chunk.writer.thread_start_ns);
     const size_t start = out.size();
     const auto begin_run = [&](uint32_t bytes) {
-      out.push_back(static_cast<char>(kRunTag));
-      AppendVarint(out, fields.size() + bytes);
+      AppendBytesHead(out, kRunField, fields.size() + bytes);
       out += fields;
     };
     begin_run(size);
     const size_t body = out.size();
     out.append(arena_.data(chunk.segment, chunk.index) + chunk.taken, size);
-    const uint32_t good = Validate(absl::string_view(out).substr(body), chunk, now_ns, totals);
+    const uint32_t good = Validate(absl::string_view(out).substr(body), chunk, now_ns, totals, entry_ns);
     if (good < size) {
       const std::string kept = out.substr(body, good);
       out.resize(start);
@@ -214,7 +207,8 @@ void ArenaReader::TakeChunk(uint32_t number, Chunk& chunk, std::string& out, uin
 }
 
 // Walks the events of our copy. Returns how many bytes of it make sense.
-uint32_t ArenaReader::Validate(absl::string_view bytes, const Chunk& chunk, uint64_t now_ns, RunTotals& totals) {
+uint32_t ArenaReader::Validate(absl::string_view bytes, const Chunk& chunk, uint64_t now_ns, RunTotals& totals,
+                               uint64_t& entry_ns) {
   WireScanner run(bytes);
   size_t good = 0;
   for (uint32_t tag = 0; run.Next(tag);) {
@@ -241,7 +235,7 @@ uint32_t ArenaReader::Validate(absl::string_view bytes, const Chunk& chunk, uint
     }
     if (!event.ok()) break;
     const uint64_t entry = std::min(chunk.base_ns + start, now_ns);
-    entry_ns_ = entry;
+    entry_ns = std::max(entry_ns, entry);
     totals.first_ns = std::min(totals.first_ns, entry);
     totals.last_ns = std::max(totals.last_ns, std::min(duration, now_ns - entry) + entry);
     ++totals.events;

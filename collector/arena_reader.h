@@ -155,7 +155,7 @@ class ArenaReader {
   struct Writer {
     uint64_t next_sequence = 1;
     std::map<uint64_t, uint32_t> chunks;  // not done, by sequence → number in chunks_
-    uint64_t entry_ns = 0;                // of the event taken last
+    uint64_t entry_ns = 0;                // latest entry of the events taken
   };
   // What there is to take of a chunk.
   struct Available {
@@ -167,8 +167,9 @@ class ArenaReader {
   Available AvailableOf(const Chunk& chunk) const;
   void MarkBad(Chunk& chunk);
   void TakeChunk(uint32_t number, Chunk& chunk, std::string& out, uint64_t now_ns, RunTotals& totals,
-                 absl::flat_hash_set<uint32_t>& images, std::vector<Taken>& taken);
-  uint32_t Validate(absl::string_view bytes, const Chunk& chunk, uint64_t now_ns, RunTotals& totals);
+                 uint64_t& entry_ns, absl::flat_hash_set<uint32_t>& images, std::vector<Taken>& taken);
+  uint32_t Validate(absl::string_view bytes, const Chunk& chunk, uint64_t now_ns, RunTotals& totals,
+                    uint64_t& entry_ns);
   void FreeIfDone(uint32_t number, Chunk& chunk);
   uint64_t SinceStart(uint64_t clock_ns) const { return clock_ns < arena_.base_ns() ? 0 : clock_ns - arena_.base_ns(); }
   abi::ChunkHeader& header(const Chunk& chunk) const { return arena_.chunk(chunk.segment, chunk.index); }
@@ -188,7 +189,6 @@ class ArenaReader {
   uint32_t in_use_[abi::kSizeClasses] = {};
   uint64_t freed_ = 0;
   uint64_t malformed_ = 0;
-  uint64_t entry_ns_ = 0;  // of the event that Validate saw last
   EventView event_;
 };
 

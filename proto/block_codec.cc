@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "proto/wire_append.h"
 #include "proto/wire_scanner.h"
 
 namespace socktale {
@@ -37,11 +38,6 @@ constexpr bool kChecksumsCount = false;
 #else
 constexpr bool kChecksumsCount = true;
 #endif
-
-void AppendVarint(std::string& out, uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
-  out.push_back(static_cast<char>(value));
-}
 
 size_t VarintBytes(uint64_t value) {
   size_t bytes = 1;

@@ -7,7 +7,7 @@
 
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
-#include "proto/wire_scanner.h"
+#include "proto/wire_append.h"
 
 namespace socktale {
 namespace {
@@ -53,8 +53,7 @@ class Pieces {
       return;
     }
     if (pieces_.back().size() + row_.size() > most_ - kReserveBytes) pieces_.emplace_back();
-    AppendVarint(Tag(static_cast<uint32_t>(number), WireType::kBytes));
-    AppendVarint(row_.size());
+    AppendBytesHead(pieces_.back(), static_cast<uint32_t>(number), row_.size());
     pieces_.back() += row_;
     if (++rows_ % kRowsBetween == 0 && meanwhile_) meanwhile_();
   }
@@ -78,11 +77,6 @@ class Pieces {
   }
 
  private:
-  void AppendVarint(uint64_t value) {
-    for (; value >= 0x80; value >>= 7) pieces_.back().push_back(static_cast<char>(value | 0x80));
-    pieces_.back().push_back(static_cast<char>(value));
-  }
-
   const size_t most_;
   const std::function<void()>& meanwhile_;
   std::vector<std::string> pieces_ = {""};
