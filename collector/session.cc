@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -294,14 +295,15 @@ absl::Status RecordingSession::WriteCommitted(bool everything, uint64_t pass_ns,
   if (arena_.header().waiters.load(std::memory_order_relaxed) != 0) waited_ns_ = pass_ns;
   const bool behind = called_ || reader_.Measure().bytes > kBehindBytes || Crowded(1, 2) ||
                       (waited_ns_ != 0 && pass_ns - waited_ns_ < kBehindNs);
-  const uint64_t horizon_ns = Horizon(pass_ns);
   const auto written = [this] {
     Beat();
     if (reader_.chunks_freed() - woken_for_ >= kChunksPerWake) WakeIfFreed();
   };
-  const auto told = [this, horizon_ns, settling] {
+  std::optional<uint64_t> horizon_ns;  // asked for once, and only where there is much
+  const auto told = [&] {
     if (settling == Settling::kNo || aggregator_.waiting() < kManyWaiting) return;
-    aggregator_.Advance(std::min(horizon_ns, reader_.SettledBefore()), kAppliedPerBlock);
+    if (!horizon_ns) horizon_ns = Horizon(pass_ns);
+    aggregator_.Advance(std::min(*horizon_ns, reader_.SettledBefore()), kAppliedPerBlock);
   };
   RETURN_IF_ERROR(builder_.Drain({.everything = everything,
                                   .compress = options_.compress && !behind,
