@@ -322,8 +322,8 @@ absl::Status TraceFileWriter::Complete(const Tables& tables, const std::vector<C
     ConnectionBlocks& to = *index.add_connection();
     to.set_connection(from.connection());
     for (const uint32_t sequence : from.block()) {
-      const auto at = std::lower_bound(sequences_.begin(), sequences_.end(), sequence);
       if (ring_bytes_ != 0 && sequences_.size() > 1 && sequence < sequences_[1]) continue;  // given back
+      const auto at = std::lower_bound(sequences_.begin(), sequences_.end(), sequence);
       if (at == sequences_.end() || *at != sequence) {
         return absl::InvalidArgumentError(absl::StrCat("connection ", from.connection(), ": no block ", sequence));
       }
@@ -357,13 +357,16 @@ absl::Status TraceFileWriter::AskTheDisk() {
 
 absl::Status TraceFileWriter::WriteAgain() {
   const std::string part = part_path();
-  UniqueFd again(::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!again.valid() && errno == ENOENT) {
+  absl::StatusOr<UniqueFd> again = OpenLocked(part, O_RDWR | O_CREAT | O_EXCL);
+  if (absl::IsNotFound(again.status())) {
     return absl::NotFoundError(absl::StrCat(part, " was removed while it was written, with its folder"));
   }
-  if (!again.valid()) return absl::ErrnoToStatus(errno, absl::StrCat(part, " was removed while it was written"));
-  const int error = CopyRange(fd_.get(), 0, size_, again.get(), 0);
-  if (error == 0) return absl::OkStatus();
+  RETURN_IF_ERROR(again.status());
+  const int error = CopyRange(fd_.get(), 0, size_, again->get(), 0);
+  if (error == 0) {
+    fd_ = *std::move(again);
+    return absl::OkStatus();
+  }
   ::unlink(part.c_str());
   return Failed(error, absl::StrCat(part, " was removed while it was written, and cannot be written again"));
 }

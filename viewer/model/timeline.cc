@@ -326,6 +326,7 @@ void Builder::ActSteps() {
 // Stretches of the connection's life that the file does not hold.
 void Builder::Gaps() {
   const Connection& connection = *exchange_.connection;
+  const uint64_t end_ns = connection.end_ns() == 0 ? UINT64_MAX : connection.end_ns();
   if (trace_.file().given_back() > 0) {
     uint64_t kept_ns = UINT64_MAX;
     for (const BlockEntry& block : trace_.file().blocks()) {
@@ -335,12 +336,10 @@ void Builder::Gaps() {
       Step& step = timeline_.steps.emplace_back();
       step.kind = StepKind::kGap;
       step.at_ns = connection.start_ns();
-      step.duration_ns = std::min(kept_ns, std::max(connection.end_ns(), step.at_ns)) - step.at_ns;
-      if (connection.end_ns() == 0) step.duration_ns = kept_ns - step.at_ns;
+      step.duration_ns = std::min(kept_ns, std::max(end_ns, step.at_ns)) - step.at_ns;
       step.given_back = true;
     }
   }
-  const uint64_t end_ns = connection.end_ns() == 0 ? UINT64_MAX : connection.end_ns();
   for (const DamagedRange& range : trace_.file().damage()) {
     const uint64_t before_ns = range.before_ns == 0 ? UINT64_MAX : range.before_ns;
     if (before_ns < connection.start_ns() || range.after_ns > end_ns) continue;
