@@ -76,9 +76,7 @@ TEST(KeepUpTest, ALongBacklogTakesLittleMemory) {
 #endif
   constexpr uint64_t kCalls = 200'000;
   TestHome home;
-  SessionOptions options = home.Options("backlog");
-  options.first_arena_bytes = options.arena_bytes = 64 << 20;
-  const auto session = MustCreate(options);
+  const auto session = MustCreate(home.Options("backlog", 64 << 20));
   FakeShim shim(ArenaPathOf(*session));
   shim.Attach();
   FakeThread threads[] = {{&shim, 1}, {&shim, 2}};
@@ -108,9 +106,7 @@ TEST(KeepUpTest, ALongBacklogTakesLittleMemory) {
 TEST(KeepUpTest, WritersGetRoomWhileTablesAreMade) {
   constexpr uint64_t kSockets = 200'000;
   TestHome home;
-  SessionOptions options = home.Options("busy");
-  options.first_arena_bytes = options.arena_bytes = 1 << 20;
-  const auto session = MustCreate(options);
+  const auto session = MustCreate(home.Options("busy", 1 << 20));
   FakeShim shim(ArenaPathOf(*session));
   shim.Attach();
   std::atomic<uint64_t> written = 0;

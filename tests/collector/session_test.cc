@@ -45,9 +45,7 @@ class SharedCounter {
 
 TEST(SessionTest, KeepsEachThreadsOrderWhileTheArenaWrapsManyTimes) {
   TestHome home;
-  SessionOptions options = home.Options("wrap");
-  options.first_arena_bytes = options.arena_bytes = 128 << 10;
-  const auto session = MustCreate(options);
+  const auto session = MustCreate(home.Options("wrap", 128 << 10));
   FakeShim shim(ArenaPathOf(*session));
   shim.Attach();
   constexpr uint64_t kEvents = 20'000;

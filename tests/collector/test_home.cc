@@ -36,13 +36,13 @@ std::vector<std::string> TestHome::ArenaFiles() const {
   return names;
 }
 
-SessionOptions TestHome::Options(const std::string& name) const {
+SessionOptions TestHome::Options(const std::string& name, uint64_t arena_bytes) const {
   SessionOptions options;
   options.trace_path = trace(name);
   options.name = name;
   options.shim_path = "/nonexistent/libsocktale.so";
-  options.first_arena_bytes = 1 << 20;
-  options.arena_bytes = 8 << 20;
+  options.first_arena_bytes = arena_bytes != 0 ? arena_bytes : 1 << 20;
+  options.arena_bytes = arena_bytes != 0 ? arena_bytes : 8 << 20;
   return options;
 }
 

@@ -29,7 +29,8 @@ class TestHome {
   // Names of what lies in the directory for arenas.
   std::vector<std::string> ArenaFiles() const;
 
-  SessionOptions Options(const std::string& name) const;
+  // arena_bytes: all that the arena ever has; 0: 1 MiB at first, 8 MiB at most.
+  SessionOptions Options(const std::string& name, uint64_t arena_bytes = 0) const;
 
  private:
   std::string root_;

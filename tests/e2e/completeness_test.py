@@ -73,7 +73,7 @@ class CompletenessTest(Scenario):
 
     def missing(self):
         """Rows of the statement: kind → count."""
-        rows = self.tale.json('info', self.trace)[1]['missing']
+        rows = self.tale.missing()
         kinds = [row['kind'] for row in rows]
         self.assertEqual(len(kinds), len(set(kinds)), rows)
         return {row['kind']: row['count'] for row in rows}
@@ -95,9 +95,9 @@ class CompletenessTest(Scenario):
              *words], env=self.env, cwd=self.dir)
         try:
             sent = lambda: struct.unpack('<Q', pathlib.Path(counter).read_bytes())[0]
-            self.wait_until(lambda: sent() > count // 100)
+            self.wait_until('the program sends', lambda: sent() > count // 100)
             process.send_signal(signal.SIGSTOP)
-            self.wait_until(lambda: sent() == count)
+            self.wait_until('it has sent all', lambda: sent() == count)
             process.send_signal(signal.SIGCONT)
             self.assertEqual(process.wait(self.seconds_left()), 0)
         finally:
@@ -122,11 +122,6 @@ class CompletenessTest(Scenario):
         counter = self.write('counter', bytes(8))
         self.record_overtaken(counter, 300, PYTHON, '-c', _LARGE_SENDS, counter, '300')
         self.assertEqual(set(self.missing()), {'dropped_full', 'payload_broken_off'})
-
-    def wait_until(self, happens):
-        while not happens():
-            self.seconds_left()
-            time.sleep(0.002)
 
     def test_dropped_nested(self):
         self.record(os.environ['NESTED_SIGNALS'])

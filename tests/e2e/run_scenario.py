@@ -46,14 +46,6 @@ class RunScenario(Scenario):
         process.stdout.close()
         process.stderr.close()
 
-    def wait_until(self, what, happens):
-        while True:
-            value = happens()
-            if value:
-                return value
-            self.assertGreater(self.seconds_left(), 0, what)
-            time.sleep(0.002)
-
     @staticmethod
     def children_of(pid):
         try:

@@ -94,6 +94,15 @@ class Scenario(unittest.TestCase):
         self.assertGreater(left, 0, f'the scenario took more than {self.seconds} s')
         return left
 
+    def wait_until(self, what, happens):
+        """Asks again and again until happens() is true, and returns what it is then. what: for the scenario's end."""
+        while True:
+            value = happens()
+            if value:
+                return value
+            self.assertGreater(self.seconds_left(), 0, what)
+            time.sleep(0.002)
+
     def run_program(self, argv, status=0, **options):
         """Runs a program to its end, within the scenario's time, and checks its exit status. Returns stdout, stderr."""
         process = subprocess.Popen([str(word) for word in argv], env=options.pop('env', self.env), cwd=self.dir,

@@ -44,6 +44,10 @@ class Tale:
     def both_sides(self, conn):
         return self.side(conn, 'client'), self.side(conn, 'server')
 
+    def missing(self):
+        """Rows of the completeness statement."""
+        return self.json('info', self.trace)[1]['missing']
+
     def drops(self):
         return self.json('info', self.trace)[1]['dropped']
 

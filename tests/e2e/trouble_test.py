@@ -79,7 +79,7 @@ class TroubleTest(RunScenario):
         return self.assert_first_numbers(at_least)
 
     def missing(self):
-        return {row['kind'] for row in self.tale.json('info', self.trace)[1]['missing']}
+        return {row['kind'] for row in self.tale.missing()}
 
     # ---- kills -------------------------------------------------------------------------------------------------------
 
